@@ -1,0 +1,54 @@
+# Foresight: two commands are the whole set-up: `make demo` and `make test`.
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+BIN := .venv/bin
+UV_VERSION := 0.13.9
+export HF_HUB_OFFLINE := 1
+export GX_ANALYTICS_ENABLED := false
+export DO_NOT_TRACK := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export DVC_NO_ANALYTICS := 1
+export DAGSTER_DISABLE_TELEMETRY := yes
+
+.PHONY: help setup demo test stack-test check ui report clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: .venv/.complete ## the virtual environment, from requirements.lock
+
+.venv/.complete: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed; Foresight needs Python 3.11" >&2; exit 2; }
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## the whole programme on this machine: generated clips, then real ones; ends with the gate board
+	$(BIN)/foresight weights fetch
+	$(BIN)/foresight run --profile laptop --data moving_shapes --override-by demo --why "the demo shows every stage, whatever the gates say"
+	$(BIN)/foresight run --profile laptop --data real
+
+ui: setup ## Dagster's and MLflow's UIs on loopback, over what was run
+	$(BIN)/foresight ui
+
+report: setup ## the page for the chair
+	$(BIN)/foresight report --out foresight-report.html
+
+test: setup ## the fast tests
+	$(BIN)/foresight weights fetch
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not stack"
+
+stack-test: setup ## the tests that run whole programmes, servers and a browser
+	$(BIN)/foresight weights fetch
+	$(BIN)/python -m pytest -m stack
+
+check: setup ## style, types and import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+clean: ## remove what runs made; keeps the environment and the fetched weights
+	rm -rf .foresight/data .foresight/runs .foresight/dagster .foresight/mlflow .foresight/remote .foresight/foresight.db

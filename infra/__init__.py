@@ -1,0 +1,1 @@
+"""What runs around the programme: the same stack as plain processes, images and manifests."""

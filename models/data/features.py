@@ -1,0 +1,218 @@
+"""What a frozen encoder made of the shards, stored once: one feature file a shard, addressed by clip id (design §12).
+
+    features/<name>/shard-00000.safetensors   tokens fp16 [N, T', n, D], positions fp16 [T', n, 2] (one for all), ...
+    features/<name>/store.json                whose features these are; hashes of each file and of its source shard
+
+`store.json` is written last, and again after each file. A file that it does not name is none: a kill costs one shard.
+Features are of one encoder: its fingerprint (weights, geometry, settings) must be the one that the reader expects.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import save
+
+from models.data import Progress, file_sha256, no_progress, write_durably
+from models.data.shards import ClipShards, gather, mapped
+
+STORE = "store.json"
+SHARED = ("positions",)
+"""Tensors that are the same for every clip; a file holds them once."""
+
+Encode = Callable[[np.ndarray], dict[str, np.ndarray]]
+"""uint8 [n, T, H, W, 3] -> tensors: [n, ...], or without the n where the name is in SHARED."""
+
+
+class FeatureError(RuntimeError):
+    """Features that are missing, damaged or another encoder's; one line: what, where, what to do."""
+
+
+@dataclass
+class Store:
+    """`store.json`: whose features these are."""
+
+    name: str
+    fingerprint: str
+    encoder: str
+    weights_sha256: str
+    standin: bool
+    dtype: str = "float16"
+    shards: dict[str, str] = field(default_factory=dict)
+    """sha256 of each finished file."""
+    sources: dict[str, str] = field(default_factory=dict)
+    """sha256 of the shard that each finished file was made from."""
+
+
+def read_store(folder: Path) -> Store:
+    """Read `store.json`.
+
+    Raises:
+        FeatureError: it is not there or cannot be read.
+    """
+    path = folder / STORE
+    try:
+        return Store(**json.loads(path.read_bytes()))
+    except FileNotFoundError as error:
+        raise FeatureError(f"{path}: not there; extract the features first") from error
+    except (OSError, ValueError, TypeError) as error:
+        raise FeatureError(f"{path}: unreadable ({error}); remove {folder} and extract again") from error
+
+
+def _check_fingerprint(folder: Path, store: Store, fingerprint: str) -> None:
+    if store.fingerprint != fingerprint:
+        raise FeatureError(
+            f"{folder}: features of another encoder: {store.encoder} {store.fingerprint[:12]}, "
+            f"expected {fingerprint[:12]}; remove the folder and extract again"
+        )
+
+
+class FeatureWriter:
+    """Adds finished files to a folder of one encoder's features."""
+
+    def __init__(self, folder: Path, store: Store) -> None:
+        self.folder, self.store = folder, store
+        if (folder / STORE).exists():
+            before = read_store(folder)
+            _check_fingerprint(folder, before, store.fingerprint)
+            self.store = before
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def done(self, shard: str, source_sha256: str) -> bool:
+        """Whether this shard's features are there and were made from these very bytes."""
+        return self.store.sources.get(shard) == source_sha256 and (self.folder / shard).is_file()
+
+    def write(self, shard: str, source_sha256: str, tensors: dict[str, np.ndarray]) -> None:
+        """Store one shard's features; the store names them only when they are safe."""
+        self.store.shards.pop(shard, None)
+        self.store.sources.pop(shard, None)
+        sha256 = write_durably(self.folder / shard, save(tensors))
+        self.store.shards[shard], self.store.sources[shard] = sha256, source_sha256
+        write_durably(self.folder / STORE, json.dumps(asdict(self.store), indent=1, sort_keys=True).encode())
+
+
+def extract(
+    shards: ClipShards,
+    out_dir: Path,
+    encode: Encode,
+    *,
+    name: str,
+    fingerprint: str,
+    weights_sha256: str,
+    standin: bool,
+    encoder: str = "",
+    batch: int = 8,
+    progress: Progress = no_progress,
+) -> int:
+    """Encode every clip whose features are not there yet; gives the number of clips encoded.
+
+    Args:
+        shards: the clips.
+        out_dir: the features; made when absent, added to when present.
+        encode: the frozen encoder.
+        name: the stream: dinov2, qwen, latents.
+        fingerprint: changes whenever other features would come out (weights, geometry, settings).
+        weights_sha256: of the encoder's weights.
+        standin: whether the weights are a stand-in.
+        encoder: the encoder's class, for people; the stream's name when empty.
+        batch: clips in one call of `encode`.
+        progress: called as (what, done, total, numbers).
+
+    Raises:
+        FeatureError: the folder holds another encoder's features; the encoder gave something that cannot be stored.
+        WriteError: the disk is full; run again when there is room, finished files are kept.
+    """
+    writer = FeatureWriter(out_dir, Store(name, fingerprint, encoder or name, weights_sha256, standin))
+    todo = {shard: sha for shard, sha in shards.shard_sha256.items() if not writer.done(shard, sha)}
+    total, done = sum(len(shards.ids_of(shard)) for shard in todo), 0
+    for shard, sha256 in todo.items():
+        ids, parts = shards.ids_of(shard), []
+        for first in range(0, len(ids), batch):
+            picked = ids[first : first + batch]
+            parts.append(_storable(encode(shards.frames(picked)), picked, name))
+            done += len(picked)
+            progress(f"features: {name}", done, total, {})
+        writer.write(shard, sha256, _joined(parts, name))
+    return done
+
+
+def _storable(tensors: dict[str, np.ndarray], ids: Sequence[str], name: str) -> dict[str, np.ndarray]:
+    """fp16 where they are floats; refused where fp16 cannot hold them."""
+    stored = {}
+    for key, array in tensors.items():
+        array = np.asarray(array)
+        if key not in SHARED and array.shape[:1] != (len(ids),):
+            raise FeatureError(f"{name}: {key} is {list(array.shape)} for {len(ids)} clips; clips come first")
+        if np.issubdtype(array.dtype, np.floating):
+            with np.errstate(over="ignore"):
+                array = array.astype(np.float16)
+            if not np.isfinite(array).all():
+                raise FeatureError(f"{name}: {key} is not finite in fp16 in {ids[0]} .. {ids[-1]}; scale the encoder")
+        stored[key] = np.ascontiguousarray(array)
+    return stored
+
+
+def _joined(parts: list[dict[str, np.ndarray]], name: str) -> dict[str, np.ndarray]:
+    first, *others = parts
+    for other in others:
+        if other.keys() != first.keys():
+            raise FeatureError(f"{name}: the encoder gave {sorted(first)} and then {sorted(other)}")
+        for key in first.keys() & set(SHARED):
+            if not np.array_equal(first[key], other[key]):
+                raise FeatureError(f"{name}: {key} differ between clips, and are stored once for all")
+    return {key: first[key] if key in SHARED else np.concatenate([part[key] for part in parts]) for key in first}
+
+
+class FeatureStore:
+    """Reads features by clip id, memory-mapped: only the rows that are asked for are read."""
+
+    def __init__(self, folder: Path, shards: ClipShards, fingerprint: str | None = None) -> None:
+        """Open a folder of features; with a fingerprint, only if they are that encoder's."""
+        self.folder, self.shards, self.store = folder, shards, read_store(folder)
+        if fingerprint is not None:
+            _check_fingerprint(folder, self.store, fingerprint)
+
+    @cached_property
+    def missing(self) -> list[str]:
+        """Shards whose features are not there, or were made from other bytes."""
+        sources = self.store.sources
+        return [shard for shard, sha256 in self.shards.shard_sha256.items() if sources.get(shard) != sha256]
+
+    def names(self) -> list[str]:
+        """The tensors that are stored."""
+        return sorted(mapped(self.folder / next(iter(self.store.shards))).keys())
+
+    def read(self, ids: Sequence[str], name: str = "tokens") -> np.ndarray:
+        """[N, ...] in the order of the ids; a tensor of SHARED as it is, without N."""
+        places = self.shards.places
+        unknown = [clip for clip in ids if clip not in places]
+        if unknown or not ids:
+            raise FeatureError(f"{self.folder}: " + (f"no clip {unknown[0]!r}" if unknown else "no clips asked for"))
+        for shard in {places[clip][0] for clip in ids}.intersection(self.missing):
+            raise FeatureError(f"{self.folder}: no features of {shard} as it is now; extract again")
+        try:
+            if name in SHARED:
+                return mapped(self.folder / places[ids[0]][0]).get_tensor(name)
+            return gather(((self.folder / shard, row) for shard, row in map(places.__getitem__, ids)), name)
+        except (OSError, SafetensorError) as error:
+            raise FeatureError(f"{self.folder}: {name} cannot be read ({error}); remove it, extract again") from error
+
+    def verify(self) -> int:
+        """Hold every file against `store.json`, and the store against the shards; gives the number of files.
+
+        Raises:
+            FeatureError: a file is missing or changed, or clips have no features.
+        """
+        if self.missing:
+            raise FeatureError(
+                f"{self.folder}: {len(self.missing)} shards have none, as {self.missing[0]}; extract again"
+            )
+        for shard, sha256 in self.store.shards.items():
+            path = self.folder / shard
+            if not path.is_file() or file_sha256(path) != sha256:
+                raise FeatureError(f"{path}: missing, or not the bytes that were written; remove it and extract again")
+        return len(self.store.shards)

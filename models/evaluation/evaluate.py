@@ -1,0 +1,166 @@
+"""All metrics that a generated clip and its true clip allow, per clip, each computed once (§6).
+
+`Reference` holds what is computed of the true clips; every arm and baseline is compared with the same one.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from models.evaluation import edges, iou, semantic, temporal
+from models.evaluation.inputs import MetricInputError, check_clips, check_pair
+from models.evaluation.lpips import Features, Lpips
+from models.evaluation.metric import Metric, bootstrap
+from models.evaluation.segmenter import Segmenter
+from models.evaluation.semantic import SentenceEmbedder
+
+FEATURE_BYTES = 1_500_000_000  # the backbone's features of the true frames are kept up to here, else made again
+CLIPS_AT_ONCE = 8
+Values = dict[str, np.ndarray]
+
+
+class Reference:
+    """The true side: clips uint8 [N, T, H, W, 3], with masks [N, T, H, W] and captions where there are any.
+
+    Without true masks the segmenter's own masks of the true frames stand in their place, and the protocol says so.
+    """
+
+    def __init__(
+        self,
+        frames: np.ndarray,
+        lpips: Lpips,
+        *,
+        masks: np.ndarray | None = None,
+        segmenter: Segmenter | None = None,
+        captions: Sequence[str | None] | None = None,
+        embedder: SentenceEmbedder | None = None,
+    ):
+        self.frames = check_clips(frames, "reference")
+        if masks is not None and masks.shape != frames.shape[:-1]:
+            raise MetricInputError(f"masks {masks.shape} do not fit clips {frames.shape}")
+        if captions is not None and len(captions) != len(frames):
+            raise MetricInputError(f"{len(captions)} captions for {len(frames)} clips")
+        self.lpips, self.segmenter, self.embedder = lpips, segmenter, embedder
+        self.true_masks, self.captions = masks, captions
+        self._features: dict[int, Features] = {}
+        self._kept_bytes = 0
+
+    @property
+    def starts(self) -> range:
+        """First clip of each batch in which features are made."""
+        return range(0, len(self.frames), CLIPS_AT_ONCE)
+
+    def features(self, start: int) -> Features:
+        """Backbone features of the batch of true clips that begins at `start`, frames end to end."""
+        if start in self._features:
+            return self._features[start]
+        made = self.lpips.features(self.frames[start : start + CLIPS_AT_ONCE].reshape(-1, *self.frames.shape[2:]))
+        size = sum(layer.numel() * layer.element_size() for layer in made)
+        if self._kept_bytes + size <= FEATURE_BYTES:
+            self._features[start] = made
+            self._kept_bytes += size
+        return made
+
+    @cached_property
+    def edges(self) -> np.ndarray:
+        return edges.thin_edges(self.frames)
+
+    @cached_property
+    def segmented(self) -> np.ndarray | None:
+        """The segmenter's masks of the true frames."""
+        return self.segmenter.masks(self.frames) if self.segmenter else None
+
+    @property
+    def masks(self) -> np.ndarray | None:
+        """What generated masks are compared with."""
+        return self.segmented if self.true_masks is None else self.true_masks
+
+    @cached_property
+    def ceiling(self) -> np.ndarray | None:
+        """The segmenter's IoU on true frames [N]: no generated frame can be expected to do better."""
+        if self.true_masks is None or self.segmented is None:
+            return None
+        return iou.mask_iou(self.true_masks, self.segmented)
+
+    @cached_property
+    def temporal_variance(self) -> np.ndarray:
+        """Temporal LPIPS variance of the true clips [N]."""
+        steps = [self._steps(self.features(start)) for start in self.starts]
+        return temporal.temporal_lpips_variance(np.concatenate(steps))
+
+    @cached_property
+    def caption_vectors(self) -> np.ndarray | None:
+        if self.captions is None or self.embedder is None:
+            return None
+        return self.embedder.embed(self.captions)
+
+    def _steps(self, features: Features) -> np.ndarray:
+        return temporal.consecutive_lpips(self.lpips, features, self.frames.shape[1])
+
+    def perceptual(self, generated: np.ndarray) -> Values:
+        """LPIPS to the true frames and between consecutive generated frames; each frame is seen once."""
+        distances, steps = [], []
+        moving = generated.shape[1] >= 3
+        for start in self.starts:
+            batch = generated[start : start + CLIPS_AT_ONCE]
+            made = self.lpips.features(batch.reshape(-1, *batch.shape[2:]))
+            between = self.lpips.between(self.features(start), made)
+            distances.append(between.reshape(len(batch), -1).mean(1))
+            if moving:
+                steps.append(self._steps(made))
+        values = {"lpips": np.concatenate(distances)}
+        if moving:
+            values["temporal_lpips_variance"] = temporal.temporal_lpips_variance(np.concatenate(steps))
+            values["temporal_lpips_variance_true"] = self.temporal_variance
+        return values
+
+    def protocols(self) -> dict[str, str]:
+        """The protocol of each name that `reconstruction_metrics` gives."""
+        _, frames, height, width, _ = self.frames.shape
+        setting = f"{frames} frames of {height}x{width}"
+        spatial = iou.PROTOCOL if self.true_masks is not None else iou.PROTOCOL_WITHOUT_TRUTH
+        texts = {
+            "lpips": self.lpips.protocol,
+            "spatial_iou": spatial,
+            "spatial_iou_ceiling": "IoU of the frozen segmenter's mask of the true frame and the true mask",
+            "edge_f1": edges.PROTOCOL,
+            "temporal_lpips_variance": temporal.PROTOCOL,
+            "temporal_lpips_variance_true": "the same of the true clips",
+            "dynamic_degree": temporal.DYNAMIC_PROTOCOL,
+            "dynamic_degree_true": "the same of the true clips",
+            "semantic_consistency": semantic.PROTOCOL,
+            "semantic_consistency_shuffled": "the same with the true captions of all other clips, mean",
+        }
+        return {name: f"{text}; {setting}" for name, text in texts.items()}
+
+
+def reconstruction_metrics(
+    reference: Reference, generated: np.ndarray, captions: Sequence[str | None] | None = None
+) -> Values:
+    """Every metric of generated clips uint8 [N, T, H, W, 3] against the true ones, per clip [N], NaN = undefined.
+
+    `captions` are the VLM's of the generated clips; those of the true clips are the reference's.
+
+    Raises:
+        MetricInputError: other numbers, lengths or sizes of clips, NaN pixels, a wrong value range.
+    """
+    check_pair(reference.frames, generated)
+    values = reference.perceptual(generated)
+    values["edge_f1"] = edges.edge_f1(reference.edges, edges.thin_edges(generated))
+    values["dynamic_degree"] = temporal.dynamic_degree(generated)
+    values["dynamic_degree_true"] = temporal.dynamic_degree(reference.frames)
+    if reference.segmenter is not None and reference.masks is not None:
+        values["spatial_iou"] = iou.mask_iou(reference.masks, reference.segmenter.masks(generated))
+    if reference.ceiling is not None:
+        values["spatial_iou_ceiling"] = reference.ceiling
+    if captions is not None and reference.caption_vectors is not None and reference.embedder is not None:
+        vectors = reference.embedder.embed(captions)
+        values["semantic_consistency"] = semantic.semantic_consistency(vectors, reference.caption_vectors)
+        values["semantic_consistency_shuffled"] = semantic.shuffled_consistency(vectors, reference.caption_vectors)
+    return values
+
+
+def summarise(values: Values, protocols: dict[str, str], seed: int = 0) -> dict[str, Metric]:
+    """Per-clip values -> metrics with intervals over clips."""
+    return {name: bootstrap(value, seed, protocols.get(name, "")) for name, value in values.items()}

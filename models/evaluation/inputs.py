@@ -1,0 +1,59 @@
+"""What every metric takes: clips as uint8 [N, T, H, W, 3]. Anything else is refused with its reason, never mended."""
+
+import numpy as np
+
+
+class MetricInputError(ValueError):
+    """Clips that a metric cannot be computed on as its protocol says."""
+
+
+def check_clips(frames: np.ndarray, what: str) -> np.ndarray:
+    """The same array, if it is clips of RGB bytes.
+
+    Raises:
+        MetricInputError: another shape, another type, NaN pixels, or a value range that is not 0..255.
+    """
+    if not isinstance(frames, np.ndarray) or frames.ndim != 5 or frames.shape[-1] != 3 or 0 in frames.shape:
+        raise MetricInputError(f"{what}: clips are [N,T,H,W,3], not {getattr(frames, 'shape', type(frames).__name__)}")
+    if frames.dtype != np.uint8:
+        raise MetricInputError(f"{what}: {_why_not_bytes(frames)}")
+    return frames
+
+
+def _why_not_bytes(frames: np.ndarray) -> str:
+    if frames.dtype.kind == "f" and not np.isfinite(frames).all():
+        clips = np.flatnonzero(~np.isfinite(frames).all(axis=(1, 2, 3, 4)))
+        return f"NaN or infinite pixels in {len(clips)} of {len(frames)} clips, first clip {clips[0]}"
+    low, high = float(frames.min()), float(frames.max())
+    return f"pixels are {frames.dtype} in [{low:.3g}, {high:.3g}]; bytes 0..255 (uint8) are needed"
+
+
+def check_pair(reference: np.ndarray, generated: np.ndarray) -> None:
+    """Both are clips, of one shape.
+
+    Raises:
+        MetricInputError: other numbers of clips, lengths or sizes; a metric compares frame with frame.
+    """
+    check_clips(reference, "reference")
+    check_clips(generated, "generated")
+    for axis, what in enumerate(("clips", "frames", "rows", "columns")):
+        if reference.shape[axis] != generated.shape[axis]:
+            raise MetricInputError(
+                f"{reference.shape[axis]} {what} in the reference, {generated.shape[axis]} in the generated; "
+                "bring both to one length and size first"
+            )
+
+
+def to_bytes(video: np.ndarray) -> np.ndarray:
+    """Float clips [N, 3, T, H, W] in [-1, 1] (a decoder's output) -> uint8 [N, T, H, W, 3]; overshoot is clipped.
+
+    Raises:
+        MetricInputError: NaN pixels, or values so far out that the range must be another one.
+    """
+    if video.ndim != 5 or video.shape[1] != 3:
+        raise MetricInputError(f"decoded clips are [N,3,T,H,W], not {video.shape}")
+    if not np.isfinite(video).all():
+        raise MetricInputError("NaN or infinite pixels in the decoded clips")
+    if np.abs(video).max() > 4:
+        raise MetricInputError(f"decoded pixels reach {np.abs(video).max():.3g}; the range is [-1, 1]")
+    return np.rint((np.clip(video, -1, 1) + 1) * 127.5).astype(np.uint8).transpose(0, 2, 3, 4, 1)

@@ -1,0 +1,60 @@
+"""The layer of the Q-Former fusion: pre-norm cross-attention to both streams, a gate each, an MLP (§1.3, §4.1)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+SHARPNESS = 15.0
+"""Score, at the start, of a token that equals the query.
+
+Equal orthogonal query and key maps make a query look at its own place from the first step on. Measured on a toy task whose
+answer lies there (6x6 cells, dim 96, 120 steps, two seeds): error 0.13 and 0.13 with them, 1.05 and 0.98 with torch's.
+"""
+
+
+class CrossAttentionBlock(nn.Module):
+    """Queries read the context of both streams, then think for themselves.
+
+    The gate of a stream scales its values; the softmax runs over both streams, so attention still says which was read.
+    """
+
+    def __init__(self, dim: int, heads: int, mlp_ratio: int, streams: int = 2) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(dim)
+        self.query = nn.Linear(dim, dim)
+        self.key_value = nn.Linear(dim, 2 * dim)
+        self.out = nn.Linear(dim, dim)
+        self.gate = nn.Parameter(torch.full((streams,), 2.0))
+        self.mlp_norm = nn.LayerNorm(dim)
+        self.mlp = nn.Sequential(nn.Linear(dim, mlp_ratio * dim), nn.GELU(), nn.Linear(mlp_ratio * dim, dim))
+        with torch.no_grad():
+            nn.init.orthogonal_(self.query.weight, gain=(SHARPNESS / (dim // heads) ** 0.5) ** 0.5)
+            self.key_value.weight[:dim].copy_(self.query.weight)
+
+    def forward(
+        self, queries: Tensor, context: Tensor, lengths: tuple[int, ...], mask: Tensor | None, attention: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
+        """Queries [B, Q, dim], context [B, K, dim] of `lengths` tokens a stream, mask [B, K] True where readable.
+
+        Returns the new queries and, if asked for, the attention [B, Q, K], mean of the heads.
+        """
+        query = self._split(self.query(self.norm(queries)))
+        key, value = self.key_value(context).chunk(2, dim=-1)
+        gate = torch.cat([g.expand(n) for g, n in zip(self.gate.sigmoid(), lengths, strict=True)])
+        key, value = self._split(key), self._split(value * gate[:, None].to(value.dtype))
+        visible = None if mask is None else mask[:, None, None, :]
+        read = functional.scaled_dot_product_attention(query, key, value, attn_mask=visible)
+        queries = queries + self.out(read.transpose(1, 2).flatten(2))
+        queries = queries + self.mlp(self.mlp_norm(queries))
+        return queries, _weights(query, key, visible) if attention else None
+
+    def _split(self, tokens: Tensor) -> Tensor:
+        return tokens.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+def _weights(query: Tensor, key: Tensor, visible: Tensor | None) -> Tensor:
+    scores = query.float() @ key.float().transpose(-1, -2) * query.shape[-1] ** -0.5
+    if visible is not None:
+        scores = scores.masked_fill(~visible, float("-inf"))
+    return scores.softmax(-1).mean(1)

@@ -1,0 +1,142 @@
+"""Checkpoints: safetensors and a JSON state, written beside, fsynced, renamed; damaged ones are skipped with a warning.
+
+    checkpoints/step-00000400/{model,ema,optimizer,random}.safetensors, state.json
+
+`state.json` holds the hash of every other file, so a folder is whole or it is not a checkpoint.
+"""
+
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from models.frozen import file_sha256
+from models.training.config import fingerprint
+
+_PREFIX = "step-"
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that cannot be read, or that belongs to another configuration."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One whole checkpoint on disk."""
+
+    path: Path
+    state: dict[str, Any]
+
+    @property
+    def step(self) -> int:
+        return int(self.state["step"])
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The configuration and data it was trained with."""
+        return self.state["identity"]
+
+    def tensors(self, name: str) -> dict[str, Tensor]:
+        return load_file(self.path / f"{name}.safetensors")
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weights to use: the averaged ones where the run kept them."""
+        return self.tensors("ema" if "ema.safetensors" in self.state["files"] else "model")
+
+
+def save(
+    folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any], *, keep: int
+) -> Path:
+    """Write a checkpoint so that a kill at any moment leaves the old ones whole and never a half one under its name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.glob(".writing-*"):
+        shutil.rmtree(leftover)
+    draft = folder / f".writing-{step:08d}"
+    draft.mkdir()
+    files = {}
+    for name, group in tensors.items():
+        path = draft / f"{name}.safetensors"
+        save_file({key: value.detach().contiguous() for key, value in group.items()}, path)
+        _sync(path)
+        files[path.name] = file_sha256(path)
+    document = {**state, "step": step, "fingerprint": fingerprint(state["identity"]), "files": files}
+    (draft / "state.json").write_text(json.dumps(document, indent=1))
+    _sync(draft / "state.json")
+    _sync(draft)
+    final = folder / f"{_PREFIX}{step:08d}"
+    if final.exists():  # only a damaged one can be in the way: a whole one would have been resumed from
+        shutil.rmtree(final)
+    draft.rename(final)
+    _sync(folder)
+    for old in _folders(folder)[keep:]:
+        shutil.rmtree(old)
+    return final
+
+
+def read(path: Path) -> Checkpoint:
+    """Read and verify one checkpoint.
+
+    Raises:
+        CheckpointError: a file is missing or its hash is wrong.
+    """
+    try:
+        state = json.loads((path / "state.json").read_text())
+        for name, expected in state["files"].items():
+            if file_sha256(path / name) != expected:
+                raise CheckpointError(f"{path}: {name} is damaged (wrong sha256); remove this checkpoint")
+        if state["fingerprint"] != fingerprint(state["identity"]):
+            raise CheckpointError(f"{path}: state.json is damaged (wrong fingerprint); remove this checkpoint")
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{path}: not a whole checkpoint ({error}); remove it") from error
+    return Checkpoint(path, state)
+
+
+def latest(folder: Path) -> Checkpoint | None:
+    """The newest whole checkpoint; damaged ones are passed over with a warning."""
+    for path in _folders(folder):
+        try:
+            return read(path)
+        except CheckpointError as error:
+            warnings.warn(f"skipped a damaged checkpoint: {error}", stacklevel=2)
+    return None
+
+
+def require_same(checkpoint: Checkpoint, identity: dict[str, Any]) -> None:
+    """Refuse to continue a run of another configuration or data.
+
+    Raises:
+        CheckpointError: names each differing key with both values.
+    """
+    then, now = _flat(checkpoint.identity), _flat(json.loads(json.dumps(identity)))
+    keys = [key for key in sorted(then | now) if then.get(key) != now.get(key)]
+    differing = [f"{key}: {then.get(key)!r} then, {now.get(key)!r} now" for key in keys]
+    if differing:
+        raise CheckpointError(
+            f"{checkpoint.path} is of another run ({'; '.join(differing)}); give this run a folder of its own"
+        )
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Checkpoint folders, newest first."""
+    return sorted(folder.glob(f"{_PREFIX}*"), reverse=True)
+
+
+def _flat(document: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(document, dict):
+        return {prefix: document}
+    return {k: v for key, value in document.items() for k, v in _flat(value, f"{prefix}.{key}".lstrip(".")).items()}
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

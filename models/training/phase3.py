@@ -1,0 +1,153 @@
+"""Phase 3, the full system (§1.4): flow matching with LoRA in the LTX transformer, the fusion following more slowly.
+
+The fusion's latent tokens say where, its caption tokens what (design §4.5). A learned null now and then stands in for
+the caption tokens, so that the decoder also knows the unguided answer.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from models.fusion.conditioning import Conditioning, cells_of
+from models.fusion.config import FusionConfig
+from models.training import checkpoint
+from models.training.config import ConfigError, LoopConfig
+from models.training.data import Batch, TrainingData
+from models.training.flow import QUANTILES, by_bucket, draw_sigma, mix, quantile_sigma
+from models.training.loop import Progress, TrainResult, silent, train
+from models.training.losses import latent_huber, velocity
+from models.training.randomness import isolated
+from models.training.recipe import FusionTask, identity_of, new_fusion, weights_below
+
+LORA, NULL = "lora.", "null"
+
+
+class Generator(Protocol):
+    """What Phase 3 needs of a video generator; all its parameters are frozen but the adapters'."""
+
+    @property
+    def shift(self) -> float:
+        """Where the noise levels centre, as a logit."""
+        ...
+
+    def add_lora(self, rank: int) -> None: ...
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]: ...
+
+    def velocity(self, noisy: Tensor, sigma: Tensor, condition_latents: Tensor, semantic_tokens: Tensor, /) -> Tensor:
+        """noisy [B, L, C], sigma [B], condition [B, L, C], semantic [B, S, D] -> velocity [B, L, C]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Phase3Config:
+    """Phase 3's run. The fusion's sizes are those of the checkpoint it starts from."""
+
+    fusion: FusionConfig
+    loop: LoopConfig = field(default_factory=LoopConfig)
+    arm: str = "hybrid"
+    lora_rank: int = 16
+    fusion_rate: float = 0.1
+    """Learning rate of the fusion as a fraction of the adapters'."""
+    condition_dropout: float = 0.1
+    """Chance that a clip's caption tokens are the learned null, for guidance."""
+    latent_weight: float = 0.1
+    """Of Phase 1's latent term, which keeps the fusion's tokens latents."""
+    heldout_every: int = 50
+    heldout_clips: int = 16
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.condition_dropout < 1 or self.lora_rank < 1 or self.fusion_rate < 0:
+            raise ConfigError("phase3: condition_dropout must lie in 0..1, lora_rank be at least 1, fusion_rate >= 0")
+        if not self.fusion.semantic_queries:
+            raise ConfigError("phase3: the fusion has no semantic queries, so the decoder is not told what happens")
+
+
+class _Phase3(FusionTask):
+    def __init__(self, config: Phase3Config, data: TrainingData, generator: Generator, start: Path) -> None:
+        fusion = new_fusion(config.fusion, config.loop.seed, config.loop.device, start)
+        super().__init__("phase3", fusion, data, config.arm, every=config.heldout_every, clips=config.heldout_clips)
+        self.config, self.generator = config, generator
+        self.lora = _adapters(generator, config)
+        null = torch.zeros(config.fusion.semantic_queries, config.fusion.caption_channels, device=self.device)
+        self.null = Parameter(null)
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        return {**super().parameters(), **self.lora, NULL: self.null}
+
+    def rates(self) -> Mapping[str, float]:
+        return {"fusion.": self.config.fusion_rate}
+
+    def loss(self, batch: Batch, step: int, noise: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        batch = batch.to(self.device)
+        conditioning = self.conditioning(batch)
+        sigma = draw_sigma(len(batch.ids), self.generator.shift, noise)
+        dropped = torch.rand(len(batch.ids), generator=noise, device=noise.device) < self.config.condition_dropout
+        said = torch.where(dropped[:, None, None], self.null, conditioning.semantic_tokens.to(self.null.dtype))
+        losses = self._flow(batch, conditioning, said, sigma, noise)
+        latent = latent_huber(conditioning.latent_tokens, cells_of(batch.latents))
+        terms = {"flow": losses.mean(), "latent": latent, **by_bucket(losses.detach(), sigma)}
+        return terms["flow"] + self.config.latent_weight * latent, terms
+
+    def measure(self, batch: Batch) -> dict[str, float]:
+        """Flow loss at fixed noise levels with fixed noise: comparable from step to step and from run to run."""
+        conditioning, shift = self.conditioning(batch), self.generator.shift
+        numbers = {}
+        for quantile in QUANTILES:
+            noise = torch.Generator(self.device).manual_seed(0)
+            sigma = torch.full((len(batch.ids),), quantile_sigma(quantile, shift), device=self.device)
+            losses = self._flow(batch, conditioning, conditioning.semantic_tokens, sigma, noise)
+            numbers[f"heldout_flow_{quantile:.1f}"] = losses.mean().item()
+        return {**numbers, "heldout_flow": sum(numbers.values()) / len(numbers)} | super().measure(batch)
+
+    def _flow(
+        self, batch: Batch, conditioning: Conditioning, said: Tensor, sigma: Tensor, noise: torch.Generator
+    ) -> Tensor:
+        true = cells_of(batch.latents).flatten(1, 2)
+        noisy, target = mix(true, torch.randn(true.shape, generator=noise, device=noise.device), sigma)
+        condition = conditioning.latent_tokens.flatten(1, 2)
+        return velocity(self.generator.velocity(noisy, sigma, condition, said), target)
+
+
+def run(
+    config: Phase3Config,
+    data: TrainingData,
+    out_dir: Path,
+    progress: Progress = silent,
+    *,
+    generator: Generator,
+    start: Path,
+) -> TrainResult:
+    """Train, or resume, Phase 3 in `out_dir` from Phase 2's checkpoint `start`.
+
+    The generator must be fresh from its weights: it gets its adapters here, and they are trained in place.
+    """
+    task = _Phase3(config, data, generator, start)
+    return train(task, config.loop, data.ids, identity_of(config, data, start), out_dir, progress)
+
+
+def load_generator(path: Path, generator: Generator) -> Tensor:
+    """Put a Phase 3 checkpoint's adapters into a fresh generator; returns the learned null [S, D] for guidance."""
+    found = checkpoint.read(path)
+    document = found.identity["config"]
+    if "lora_rank" not in document:
+        raise checkpoint.CheckpointError(f"{path} is not of Phase 3: it holds no adapters")
+    generator.add_lora(document["lora_rank"])
+    weights = weights_below(found, LORA)
+    with torch.no_grad():
+        for name, parameter in generator.named_parameters():
+            if parameter.requires_grad:
+                parameter.copy_(weights[name])
+    return found.weights()[NULL]
+
+
+def _adapters(generator: Generator, config: Phase3Config) -> dict[str, Parameter]:
+    """Add the adapters, equal for equal seeds, and name them."""
+    with isolated(config.loop.seed, torch.device(config.loop.device)):
+        generator.add_lora(config.lora_rank)
+    return {LORA + name: p for name, p in generator.named_parameters() if p.requires_grad}

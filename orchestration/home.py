@@ -1,0 +1,83 @@
+"""Where the state of a programme lives: one folder, $FORESIGHT_HOME or .foresight under the working folder (design §11).
+
+Nothing else in the code joins these paths; whoever wants to know where a file is reads this one.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+DATASET_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
+
+
+class HomeError(ValueError):
+    """A name or a folder that cannot belong to a home."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folders and files of one programme's state."""
+
+    root: Path
+
+    @classmethod
+    def find(cls) -> "Home":
+        """The home named by the environment, else `.foresight` in the working folder."""
+        return cls(Path(os.environ.get("FORESIGHT_HOME", ".foresight")).expanduser().resolve())
+
+    def workspace(self, dataset: str) -> Path:
+        """The DVC workspace of one dataset."""
+        if not DATASET_NAME.fullmatch(dataset):
+            raise HomeError(f"dataset name {dataset!r}: use lower-case letters, digits and _, starting with a letter")
+        return self.root / "data" / dataset
+
+    def run(self, dataset: str, stage: str) -> Path:
+        """Where one stage of one dataset leaves its result."""
+        return self.root / "runs" / dataset / stage
+
+    @property
+    def datasets(self) -> Path:
+        """The list of folders that were given to `foresight run --data`."""
+        return self.root / "datasets.json"
+
+    @property
+    def remote(self) -> Path:
+        """The local DVC remote that every workspace pushes to."""
+        return self.root / "remote"
+
+    @property
+    def dagster(self) -> Path:
+        """DAGSTER_HOME: the instance that `foresight run` writes and `foresight ui` shows."""
+        return self.root / "dagster"
+
+    @property
+    def mlflow(self) -> Path:
+        """The folder of MLflow's database and artifacts."""
+        return self.root / "mlflow"
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's tracking store: a SQLite file, so that no server is needed to write to it."""
+        return f"sqlite:///{self.mlflow / 'mlflow.db'}"
+
+    @property
+    def database(self) -> Path:
+        """The ledger and the decisions."""
+        return self.root / "foresight.db"
+
+    @property
+    def report(self) -> Path:
+        """The chair's page."""
+        return self.root / "report.html"
+
+    @property
+    def times(self) -> Path:
+        """How long each stage of the last run took."""
+        return self.root / "runs" / "times.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held while a run goes on."""
+        return self.root / "lock"

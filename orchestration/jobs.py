@@ -1,0 +1,73 @@
+"""The typed job file: everything a worker needs to know, and nothing else (design §2).
+
+A job names its inputs by path and by version, so that a result can be told apart from one made of other inputs. Its
+fingerprint leaves out what does not change the result: where the home lies, who runs it, on which attempt.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from orchestration.profile import Profile
+from orchestration.versioning import fingerprint, source_sha256
+
+RESULT = "result.json"
+EVALUATE = "evaluate"
+
+
+class JobError(ValueError):
+    """A job file that cannot be read as what it says it is."""
+
+
+class Job(BaseModel):
+    """One dispatch of one stage."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_: Literal["foresight.job/1"] = Field(default="foresight.job/1", alias="schema")
+    stage: str
+    phase: Literal[1, 2, 3]
+    dataset: str
+    home: Path
+    workspace: Path = Field(description="the DVC workspace the data is read from")
+    out: Path = Field(description="the folder the stage writes its result to")
+    profile: Profile
+    data_versions: dict[str, str] = Field(description="DVC's hash of every input stage")
+    weights: dict[str, str] = Field(description="sha256 of every folder of frozen weights the stage loads")
+    inputs: dict[str, Path] = Field(default={}, description="results of earlier stages, by name")
+    input_fingerprints: dict[str, str] = Field(default={}, description="and what those were made from")
+    code_commit: str
+
+    @property
+    def data_version(self) -> str:
+        """One hash over the versions of all inputs."""
+        return fingerprint(self.data_versions)[:16]
+
+    @property
+    def fingerprint(self) -> str:
+        """What the result depends on."""
+        said = {"name", "device", "standins", "fusion", "lora", "evaluation" if self.stage == EVALUATE else f"phase{self.phase}"}
+        profile = self.profile.model_dump(mode="json", include=said)
+        parts = (profile, self.data_versions, self.weights, self.input_fingerprints)
+        return fingerprint({"stage": self.stage, "phase": self.phase, "source": source_sha256(), "parts": parts})
+
+    def write(self) -> Path:
+        """Put the job beside its results-to-be."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        path = self.out / "job.json"
+        path.write_text(self.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
+        return path
+
+
+def read(path: Path | None) -> Job:
+    """The job in a file."""
+    if path is None:
+        raise JobError("this stage needs a job: give --job FILE (Dagster writes one; see orchestration/jobs.py)")
+    try:
+        return Job.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise JobError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValidationError as error:
+        first: Any = error.errors()[0]
+        raise JobError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error

@@ -1,0 +1,181 @@
+"""What every phase asset does: ask for clearance, reserve the budget, send a typed job, settle, report (design §7, §8).
+
+A result on disk that was made from the same inputs, weights, recipe and source is taken as it is, and the asset says so.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import dagster as dg
+
+from orchestration import spending, times
+from orchestration.clearance import clearance
+from orchestration.datasets import Dataset
+from orchestration.dispatch import dispatch
+from orchestration.home import Home
+from orchestration.jobs import EVALUATE, RESULT, Job
+from orchestration.programme import load as programme
+from orchestration.record import decisions
+from orchestration.resources import Foresight
+from orchestration.versioning import code_commit, weights_sha256
+
+EVALUATION = "evaluation.json"
+DATA = ("shards", "dinov2", "qwen", "latents")
+TRAINED_WITH = {1: ("dinov2", "vae", "ltx"), 2: ("dinov2", "qwen", "vae", "ltx"), 3: ("dinov2", "qwen", "vae", "ltx")}
+JUDGED_BY = ("segmenter", "qwen")
+Phase = Literal[1, 2, 3]
+
+
+def training_job(foresight: Foresight, dataset: Dataset, phase: Phase) -> Job:
+    """The job that trains a phase on a dataset, from what stands in the home now."""
+    before: Phase | None = {2: 1, 3: 2}.get(phase)  # type: ignore[assignment]
+    trained = {f"phase{before}": training_job(foresight, dataset, before)} if before else {}
+    return _job(foresight, dataset, f"phase{phase}", phase, f"phase{phase}", trained, TRAINED_WITH[phase])
+
+
+def evaluation_job(foresight: Foresight, dataset: Dataset, phase: Phase, trained_on: Dataset | None = None) -> Job:
+    """The job that evaluates a phase on the held-out clips of a dataset."""
+    trained = {f"phase{phase}": training_job(foresight, trained_on or dataset, phase)}
+    weights = dict.fromkeys((*TRAINED_WITH[phase], *JUDGED_BY))
+    return _job(foresight, dataset, EVALUATE, phase, f"phase{phase}/evaluation", trained, tuple(weights))
+
+
+def train(context: dg.AssetExecutionContext, foresight: Foresight, dataset: Dataset, phase: Phase) -> dg.MaterializeResult:
+    """Train a phase, if it may be and has to be."""
+    log = decisions(foresight.home)
+    cleared = clearance(phase, log, programme(), dataset=dataset.name, profile=foresight.profile.name).require()
+    context.log.info(cleared.because)
+    job = training_job(foresight, dataset, phase)
+    result, made = _result(context, job)
+    return _reported(job, result, made, {"cleared_because": cleared.because})
+
+
+def evaluate(
+    context: dg.AssetExecutionContext,
+    foresight: Foresight,
+    dataset: Dataset,
+    phase: Phase,
+    trained_on: Dataset | None = None,
+) -> dg.MaterializeResult:
+    """Evaluate a phase's checkpoints, unless this very evaluation stands already."""
+    job = evaluation_job(foresight, dataset, phase, trained_on)
+    result, made = _result(context, job)
+    document = json.loads(document_path(foresight, dataset, phase).read_text(encoding="utf-8"))
+    return _reported(job, result, made, {"evaluation": dg.MetadataValue.json(document), **metric_table(document)})
+
+
+def document_path(foresight: Foresight, dataset: Dataset, phase: int) -> Path:
+    """Where the evaluation document of a phase lies: beside the checkpoints that it speaks of."""
+    return foresight.home.run(dataset.name, f"phase{phase}") / EVALUATION
+
+
+def finished(job: Job) -> dict[str, Any] | None:
+    """The result of this very job, when it was made to the end."""
+    path = job.out / RESULT
+    if not path.is_file():
+        return None
+    result = json.loads(path.read_text(encoding="utf-8"))
+    return result if result.get("fingerprint") == job.fingerprint else None
+
+
+def metric_table(document: Mapping[str, Any]) -> dict[str, dg.MetadataValue]:
+    """The metrics of an evaluation, with their intervals and protocols, as a table; and each value to plot over runs."""
+    rows = [dg.TableRecord({"metric": name, **{k: _cell(v) for k, v in m.items()}}) for name, m in document["metrics"].items()]
+    columns = ["metric", "value", "low", "high", "n", "protocol"]
+    schema = dg.TableSchema([dg.TableColumn(name, "string") for name in columns])
+    values = {name: m["value"] for name, m in document["metrics"].items() if m["value"] is not None}
+    table = {"metrics": dg.MetadataValue.table(rows, schema)} if rows else {}
+    return {**table, **{name: dg.MetadataValue.float(float(value)) for name, value in values.items()}}
+
+
+def _job(
+    foresight: Foresight,
+    dataset: Dataset,
+    stage: str,
+    phase: Phase,
+    folder: str,
+    trained: Mapping[str, Job],
+    weights: tuple[str, ...],
+) -> Job:
+    workspace, profile = foresight.workspace(dataset), foresight.profile
+    return Job(
+        stage=stage,
+        phase=phase,
+        dataset=dataset.name,
+        home=foresight.home.root,
+        workspace=workspace.root,
+        out=foresight.home.run(dataset.name, folder),
+        profile=profile,
+        data_versions={stage: workspace.version(stage) for stage in DATA},
+        weights={name: weights_sha256(profile.weights.folder(name)) for name in weights},
+        inputs={name: job.out for name, job in trained.items()},
+        input_fingerprints={name: job.fingerprint for name, job in trained.items()},
+        code_commit=code_commit(),
+    )
+
+
+def _result(context: dg.AssetExecutionContext, job: Job) -> tuple[dict[str, Any], bool]:
+    """The job's result, and whether it had to be made now."""
+    result = finished(job)
+    if result is not None:
+        context.log.info(f"{job.stage}: made before from the same inputs ({job.fingerprint[:12]}); not run again")
+        return result, False
+    _clear_other(job)
+    path, began = job.write(), time.monotonic()
+    with spending.reserved(job, context.run_id) as beat:
+        result = dispatch(context, f"python -m orchestration.worker {job.stage} --job {path}", cwd=job.home, each=beat)
+    result = {**result, "fingerprint": job.fingerprint}
+    times.note(Home(job.home), job.dataset, context.asset_key.path[-1], time.monotonic() - began)
+    part = job.out / f"{RESULT}.part"
+    part.write_text(json.dumps(result, indent=1), encoding="utf-8")
+    part.replace(job.out / RESULT)
+    return result, True
+
+
+def _clear_other(job: Job) -> None:
+    """Empty the folder of a result made from other inputs; MLflow keeps that one. One that was cut short goes on."""
+    path = job.out / "job.json"
+    if not path.is_file():
+        return
+    from orchestration.jobs import JobError, read
+
+    try:
+        same = read(path).fingerprint == job.fingerprint
+    except JobError:
+        same = False
+    if not same:
+        shutil.rmtree(job.out)
+
+
+def _reported(job: Job, result: Mapping[str, Any], made: bool, more: Mapping[str, Any]) -> dg.MaterializeResult:
+    numbers = {name: value for name, value in result.get("numbers", {}).items() if isinstance(value, int | float)}
+    pictures = {Path(name).stem: picture(Path(name)) for name in result.get("pictures", [])}
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(job.fingerprint[:32]),
+        metadata={
+            **numbers,
+            **pictures,
+            **more,
+            "made_now": dg.MetadataValue.bool(made),
+            "path": dg.MetadataValue.path(str(job.out)),
+            "mlflow_runs": dg.MetadataValue.json(result.get("runs", {})),
+            "data_version": job.data_version,
+            "code_commit": job.code_commit,
+            "standins": dg.MetadataValue.bool(job.profile.standins),
+        },
+    )
+
+
+def picture(path: Path) -> dg.MetadataValue:
+    """A PNG inside the metadata itself, so that the UI needs no file server."""
+    import base64
+
+    return dg.MetadataValue.md(f"![{path.stem}](data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()})")
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)

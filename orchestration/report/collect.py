@@ -1,0 +1,152 @@
+"""Gather the report from where each fact is kept: decision log, ledger, folders of the runs (design §11).
+
+A phase that has not run is empty. A document that is there and cannot be read is an error, never an empty phase.
+"""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from orchestration import programme as programmes
+from orchestration.datasets import GENERATED, known
+from orchestration.decisions import DecisionLog
+from orchestration.decisions import Override as Signed
+from orchestration.documents import Decision, Evaluation, read_evaluation
+from orchestration.home import REPOSITORY, Home
+from orchestration.ledger import Ledger
+from orchestration.report.bundle import Card, Link, Override, PhaseEvidence, Picture, ReportBundle
+from orchestration.store import Store
+
+CARDS = REPOSITORY / "models" / "standins" / "weights"
+CAPTIONS = {
+    "frames": "Held-out clips: true frames, generated frames, and the VAE's round trip, the best the decoder can do",
+    "loss": "Training loss by step",
+    "arms": "Arms and baselines, with 95 % intervals",
+    "attention": "Which stream each part of the frame listened to: blue the spatial encoder, orange the VLM",
+}
+
+
+DRAWN_BY_THE_PAGE = ("intervals",)
+"""The page draws a decision's rows itself, from the same places, in its own table."""
+
+
+class ReportError(ValueError):
+    """There is nothing to report on, or a part of it cannot be read."""
+
+
+def collect(home: Home, dataset: str = GENERATED) -> ReportBundle:
+    """The bundle of one dataset's programme, with what the other datasets were measured at beside it.
+
+    Raises:
+        ReportError: the home does not exist, or one of its files is damaged.
+        DocumentError: an evaluation is not what it says it is.
+    """
+    if not home.root.is_dir():
+        raise ReportError(
+            f"{home.root}: no programme has run here; start one with `foresight run`, or set FORESIGHT_HOME"
+        )
+    programme, records = programmes.load(), Store(home.database)
+    log = DecisionLog(records)
+    # What was trained on the generated clips is measured on the clips that nothing is trained on.
+    others = [other.name for other in known(home) if not other.trains] if dataset == GENERATED else []
+    phases = {number: _phase(home, dataset, number, log) for number in programme.phases}
+    elsewhere = {other: {number: _phase(home, other, number, None) for number in programme.phases} for other in others}
+    return ReportBundle(
+        programme=programme,
+        dataset=dataset,
+        made_at=datetime.now(UTC),
+        phases=phases,
+        budget=Ledger(records, programme).summary(),
+        elsewhere={
+            other: found for other, found in elsewhere.items() if any(phase.evaluation for phase in found.values())
+        },
+        times=_times(home.times, dataset),
+        cards=_cards(phases),
+        chain=_chain(log),
+        chain_broken=log.verify(),
+    )
+
+
+def _phase(home: Home, dataset: str, number: int, log: DecisionLog | None) -> PhaseEvidence:
+    trained = home.run(dataset, f"phase{number}")
+    path = trained / "evaluation.json"
+    folders = (home.run(dataset, f"evaluation{number}"), trained)
+    found = [file for folder in folders for file in sorted((folder / "figures").glob("*.png"))]
+    evaluation = read_evaluation(path) if path.is_file() else None
+    decided = log.decisions(number, dataset=dataset, profile=evaluation.profile if evaluation else None) if log else []
+    at, decision = decided[-1] if decided else (None, None)
+    return PhaseEvidence(
+        evaluation=evaluation,
+        decision=decision,
+        decided_at=at,
+        override=_override(log, number, dataset, evaluation.profile if evaluation else None) if log else None,
+        pictures=tuple(_picture(file) for file in found if file.stem not in DRAWN_BY_THE_PAGE),
+    )
+
+
+def _override(log: DecisionLog, phase: int, dataset: str, profile: str | None) -> Override | None:
+    """The override that counts; without one the newest that no longer does, since it once let the programme go on."""
+    live = log.live_override(phase, dataset=dataset, profile=profile)
+    past = [signed for signed in log.overrides(phase) if signed.dataset in (None, dataset)]
+    signed = live or (past[-1] if past else None)
+    return _words(signed, stands=live is not None) if signed else None
+
+
+def _words(signed: Signed, *, stands: bool) -> Override:
+    until = f"{signed.until:%d %b %Y}" if signed.until else None
+    return Override(by=signed.by, why=signed.why, at=f"{signed.at:%d %b %Y}", until=until, stands=stands)
+
+
+def _picture(file: Path) -> Picture:
+    caption = next((text for name, text in CAPTIONS.items() if file.stem.startswith(name)), file.stem.replace("_", " "))
+    return Picture(file.stem, caption, file.read_bytes())
+
+
+def _times(path: Path, dataset: str) -> dict[str, float]:
+    """Seconds by stage of the last run; a stage of this data set goes without the data set's name."""
+    if not path.is_file():
+        return {}
+    try:
+        return {
+            str(stage).removeprefix(f"{dataset}/"): float(seconds)
+            for stage, seconds in json.loads(path.read_text(encoding="utf-8")).items()
+        }
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ReportError(
+            f"{path}: not a table of seconds by stage ({error}); remove it, the next run writes it anew"
+        ) from error
+
+
+def _cards(phases: dict[int, PhaseEvidence]) -> tuple[Card, ...]:
+    """The cards of the stand-ins that these evaluations name among their weights."""
+    evaluations: list[Evaluation] = [phase.evaluation for phase in phases.values() if phase.evaluation]
+    used = {
+        name: digest for evaluation in evaluations if evaluation.standins for name, digest in evaluation.weights.items()
+    }
+    found = ((name, digest, CARDS / name / "CARD.md") for name, digest in used.items())
+    return tuple(Card(name, _says(card), digest) for name, digest, card in found if card.is_file())
+
+
+def _says(card: Path) -> str:
+    """The first paragraph of prose of a card."""
+    paragraphs = card.read_text(encoding="utf-8").split("\n\n")
+    prose = (" ".join(text.split()) for text in paragraphs if text.strip() and text.lstrip()[0] not in "#|-*`<")
+    return next(prose, "")
+
+
+def _chain(log: DecisionLog) -> tuple[Link, ...]:
+    """Decisions and overrides, by the time they were recorded."""
+    decided = [(at, Link(_decided(at, decision), decision.sha256)) for at, decision in log.decisions()]
+    signed = [
+        (one.at, Link(f"{one.at:%Y-%m-%d %H:%M}  Phase {one.phase} overridden by {one.by}", one.sha256))
+        for one in log.overrides()
+    ]
+    return tuple(link for _, link in sorted([*decided, *signed], key=lambda entry: entry[0]))
+
+
+def _decided(at: datetime, decision: Decision) -> str:
+    dataset = decision.pins.get("dataset")
+    clips = f" on {dataset}" if dataset else ""
+    return (
+        f"{at:%Y-%m-%d %H:%M}  Phase {decision.phase}{clips}: {decision.verdict}, {decision.action.replace('_', ' ')}"
+    )

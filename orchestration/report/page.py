@@ -1,0 +1,245 @@
+"""The chair's page: one self-contained HTML file, the decision first, then what it rests on (design §11).
+
+No script, no address outside the file: it can be mailed, archived and printed. All of it is a function of the bundle.
+"""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestration import board
+from orchestration.documents import Decision
+from orchestration.report import cost, figures, names, palette, tables
+from orchestration.report.bundle import Override, PhaseEvidence, Picture, ReportBundle
+
+_FOLDER = Path(__file__).parent
+_ACTIONS = {
+    "continue": "continue",
+    "abort": "abort",
+    "simplify": "simplify",
+    "proceed": "proceed",
+    "partial_integration": "integrate in part",
+    "wait": "wait",
+}
+
+
+_REASONS = 3
+"""Reasons on the first screen; the rest stands in the phase's table."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """The decision, in one word and one sentence."""
+
+    mark: palette.Mark
+    says: str
+    because: list[str]
+    override: Override | None
+    facts: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class PhaseView:
+    """One phase as the page shows it."""
+
+    number: int
+    name: str
+    purpose: str
+    week: int
+    mark: palette.Mark
+    summary: str
+    measured: str
+    override: Override | None
+    outdated: bool
+    rows: Sequence[tables.CriterionRow]
+    table: tables.BesideTable | None
+    figures: list[dict[str, str]]
+
+
+def render(bundle: ReportBundle) -> str:
+    """The page as HTML."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # The style sheet is the project's own text and goes in as it is; everything from a bundle is escaped.
+    style = (
+        Environment(undefined=StrictUndefined, loader=FileSystemLoader(_FOLDER))
+        .get_template("style.css")
+        .render(_colours())
+    )
+    measured = [number for number, phase in bundle.phases.items() if phase.evaluation]
+    context: dict[str, Any] = {
+        "bundle": bundle,
+        "head": _head(bundle),
+        "phases": [_phase(bundle, number, phase) for number, phase in sorted(bundle.phases.items())],
+        "elsewhere": _elsewhere(bundle),
+        "cost": cost.ledger(bundle),
+        "plan": cost.plan(bundle),
+        "times_figure": _base64(figures.time_by_stage(bundle.times)) if bundle.times else None,
+        "measured": [{"number": number} for number in measured],
+        "pins": _pins(bundle, measured),
+        "chain_says": _chain(bundle),
+    }
+    from markupsafe import Markup
+
+    return environment.get_template("template.html.j2").render(context | {"style": Markup(style)})
+
+
+def write(bundle: ReportBundle, path: Path) -> None:
+    """Put the page at `path`, whole or not at all: whoever has it open never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(render(bundle), encoding="utf-8")
+    part.replace(path)
+
+
+def _head(bundle: ReportBundle) -> Head:
+    facts = _facts(bundle)
+    if bundle.latest is None:
+        return Head(palette.NOT_RUN, "No gate has been decided yet.", [], None, facts)
+    number = bundle.latest
+    phase, plan = bundle.phases[number], bundle.programme.phases[number]  # pyright: ignore[reportArgumentType]
+    decision = phase.decision
+    assert decision is not None
+    action = _ACTIONS[decision.action]
+    n, rows = _met(decision)
+    where = f"Phase {number}, {plan.name.lower()}"
+    says = {
+        "GO": f"{where}, meets {'its' if rows == 1 else f'all {rows} of its'} targets: {action}.",
+        "NO_GO": f"{where}, is beyond a failure line: {action}. {n} of {rows} targets are met.",
+        "MARGINAL": f"{where}, lies between target and failure line: a person decides. {n} of {rows} targets are met.",
+        "INCONCLUSIVE": f"{where}, cannot be decided on what was measured: {action}. {n} of {rows} targets are met.",
+    }[decision.verdict]
+    return Head(palette.mark(decision.verdict), says, _because(bundle, number), phase.override, facts)
+
+
+def _met(decision: Decision) -> tuple[int, int]:
+    """How many of the rows that gate are GO, and how many there are."""
+    outcomes = [row["outcome"] for row in board.criteria_rows(decision) if row["gates"]]
+    return outcomes.count("GO"), len(outcomes)
+
+
+def _because(bundle: ReportBundle, number: int) -> list[str]:
+    """The reasons of the rows that made the verdict what it is, and what §4.3 reads from a failure."""
+    decision = bundle.phases[number].decision
+    if decision is None or decision.verdict == "GO":
+        return []
+    rows = [row for row in board.criteria_rows(decision) if row["gates"] and row["outcome"] == decision.verdict]
+    reasons = [f"{names.metric(row['criterion']).words}: {row['why']}" for row in rows[:_REASONS]]
+    if len(rows) > _REASONS:
+        reasons.append(f"and {len(rows) - _REASONS} more, below")
+    finding = bundle.programme.phases[decision.phase].if_it_fails
+    if decision.verdict == "NO_GO" and finding:
+        reasons.append(f"What it shows, by §{finding.section}: {finding.says[0].lower()}{finding.says[1:]}")
+    return reasons
+
+
+def _facts(bundle: ReportBundle) -> list[tuple[str, str]]:
+    evaluations = [phase.evaluation for phase in bundle.phases.values() if phase.evaluation]
+    facts = [("Clips", names.words(bundle.dataset))]
+    if bundle.latest and (decided := bundle.phases[bundle.latest].decided_at):
+        facts.append(("Decided", f"{decided:%d %b %Y}"))
+    if evaluations:
+        facts += [
+            ("Profile", " / ".join(sorted({e.profile for e in evaluations}))),
+            ("Held-out clips", " / ".join(str(n) for n in sorted({e.n_clips for e in evaluations}))),
+        ]
+    cap = sum(bundle.programme.budget.gpu_hours.phases.values())
+    facts.append(("GPU-hours spent", f"{bundle.budget['used_gpu_hours']:.1f} of {cap:g}"))
+    if bundle.times:
+        facts.append(("Time of this run", figures.clock(sum(bundle.times.values()))))
+    return facts
+
+
+def _phase(bundle: ReportBundle, number: int, phase: PhaseEvidence) -> PhaseView:
+    plan, decision, evaluation = bundle.programme.phases[number], phase.decision, phase.evaluation  # pyright: ignore[reportArgumentType]
+    mark = palette.mark(decision.verdict if decision else None)
+    if decision:
+        summary = "{} of {} targets met. Action: {}.".format(*_met(decision), _ACTIONS[decision.action])
+    else:
+        summary = "Measured, not decided yet." if evaluation else f"{plan.purpose.rstrip('.')}."
+    measured = f"Measured on {evaluation.n_clips} held-out clips." if evaluation else "Not run yet."
+    if phase.decided_at:
+        measured += f" Decided on {phase.decided_at:%d %b %Y}."
+    return PhaseView(
+        number=number,
+        name=plan.name,
+        purpose=plan.purpose.rstrip("."),
+        week=plan.decision.week,
+        mark=mark,
+        summary=summary,
+        measured=measured,
+        override=phase.override,
+        outdated=phase.outdated,
+        rows=tables.criteria(decision) if decision else (),
+        table=tables.beside(evaluation) if evaluation else None,
+        figures=[_figure(picture) for picture in phase.pictures],
+    )
+
+
+def _elsewhere(bundle: ReportBundle) -> list[dict[str, Any]]:
+    shown = []
+    for dataset, phases in bundle.elsewhere.items():
+        for number, phase in sorted(phases.items()):
+            table = tables.beside(phase.evaluation) if phase.evaluation else None
+            if phase.evaluation is None or table is None:
+                continue
+            shown.append({
+                "words": f"{names.words(dataset).capitalize()} clips, phase {number}",
+                "measured": f"{phase.evaluation.n_clips} clips.",
+                "table": table,
+                "figures": [_figure(picture) for picture in phase.pictures],
+            })  # fmt: skip
+    return shown
+
+
+def _pins(bundle: ReportBundle, measured: Sequence[int]) -> list[tuple[str, list[list[dict[str, str]]]]]:
+    """Rows of the provenance table: what each phase's evaluation was made of. Long hashes are cut, whole on hover."""
+    evaluations = [e for number in measured if (e := bundle.phases[number].evaluation)]
+    decisions = [bundle.phases[number].decision for number in measured]
+    rows: list[tuple[str, list[dict[str, str]]]] = [
+        ("Data version", [{"": e.data_version} for e in evaluations]),
+        ("Code commit", [{"": e.code_commit} for e in evaluations]),
+        ("Weights", [e.weights for e in evaluations]),
+        ("Runs", [e.runs for e in evaluations]),
+        ("Evaluation", [{"": e.sha256} for e in evaluations]),
+        ("Decision", [{"": d.sha256} if d else {"": "none"} for d in decisions]),
+    ]
+    return [(name, [[_part(key, value) for key, value in cell.items()] for cell in cells]) for name, cells in rows]
+
+
+def _part(key: str, value: str) -> dict[str, str]:
+    return {"whole": value, "shown": f"{key}  {value[:12]}" if key else value[:16]}
+
+
+def _chain(bundle: ReportBundle) -> str:
+    if bundle.chain_broken:
+        return f"The chain of hashes is broken: {bundle.chain_broken}. What follows that entry may have been altered."
+    return "Each entry's SHA-256 covers the one before it; the chain was checked when this page was made, and is whole."
+
+
+def _figure(picture: Picture) -> dict[str, str]:
+    return {"caption": picture.caption, "base64": _base64(picture.png)}
+
+
+def _base64(png: bytes) -> str:
+    return base64.b64encode(png).decode("ascii")
+
+
+def _colours() -> dict[str, str]:
+    """The palette as custom properties, for light paper and for dark."""
+    marks = {mark.tone: mark for mark in palette.MARKS.values()}
+    light = {tone: mark.colour for tone, mark in marks.items()} | palette.LIGHT
+    dark = {tone: mark.dark for tone, mark in marks.items()} | palette.DARK
+    return {
+        name: " ".join(f"--{key}: {colour};" for key, colour in colours.items())
+        for name, colours in (("light", light), ("dark", dark))
+    }

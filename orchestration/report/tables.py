@@ -1,0 +1,115 @@
+"""The tables of the page: criteria beside their lines, arms and baselines beside the result (design §4.13, §7)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestration import board
+from orchestration.documents import Criterion, Decision, Evaluation, MetricValue
+from orchestration.report import names, palette
+from orchestration.report.scale import Places, places
+
+THRESHOLDS = ""
+GAINS = "The hybrid against each single stream on the same clips: its gain, positive when the hybrid is better"
+REPORTED = "Reported beside; these do not gate"
+GROUPS = (THRESHOLDS, GAINS, REPORTED)
+
+
+@dataclass(frozen=True)
+class LinePicture:
+    """A criterion's line for the page, 200 units wide."""
+
+    at: Places
+    says: str
+
+    @staticmethod
+    def x(place: float) -> str:
+        """A place in the picture's units."""
+        return f"{place * 200:.1f}"
+
+
+@dataclass(frozen=True)
+class CriterionRow:
+    """A row of the gate board with its words, its mark and its picture."""
+
+    board: Mapping[str, Any]
+    words: str
+    group: str
+    """What kind of row it is; a heading stands where the kind changes."""
+    mark: palette.Mark
+    picture: LinePicture
+
+
+@dataclass(frozen=True)
+class Cell:
+    words: str = ""
+    value: str = "–"
+    interval: str = ""
+    kind: str = ""
+    """`ours` for what the gate judges, `base` for a baseline, nothing for an arm."""
+
+
+@dataclass(frozen=True)
+class Line:
+    words: str
+    up: bool
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class BesideTable:
+    columns: tuple[Cell, ...]
+    lines: tuple[Line, ...]
+    note: str
+
+
+def criteria(decision: Decision) -> list[CriterionRow]:
+    """The board's rows by kind: thresholds, comparisons with single streams, and what is only reported."""
+    rows = [_criterion(row, shown) for row, shown in zip(decision.criteria, board.criteria_rows(decision), strict=True)]
+    return sorted(rows, key=lambda row: GROUPS.index(row.group))
+
+
+def _criterion(row: Criterion, shown: Mapping[str, Any]) -> CriterionRow:
+    words = names.metric(row.metric).words
+    says = (
+        f"{words} {shown['value']}, interval {shown['interval']}, target {shown['target']}, failure {shown['failure']}"
+    )
+    group = GAINS if "_gain@" in row.metric else THRESHOLDS if shown["gates"] else REPORTED
+    return CriterionRow(shown, words, group, palette.mark(row.outcome), LinePicture(places(row), says))
+
+
+def beside(evaluation: Evaluation) -> BesideTable | None:
+    """Metrics down, arms and baselines across: what the gate judged first. Nothing to compare with: no table."""
+    ours = {"hybrid": evaluation.metrics} if evaluation.arms else {"this phase": evaluation.metrics}
+    arms: Mapping[str, Mapping[str, MetricValue]] = {k: v for k, v in evaluation.arms.items() if k not in ours}
+    groups: dict[str, Mapping[str, MetricValue]] = {**ours, **arms, **evaluation.baselines}
+    kinds = {key: "ours" if key in ours else "" if key in arms else "base" for key in groups}
+    lines = [
+        Line(
+            name.words,
+            name.higher_is_better,
+            tuple(_cell(name, group.get(key), kinds[g]) for g, group in groups.items()),
+        )
+        for key, name in ((key, names.metric(key)) for key in _shown(groups))
+    ]
+    columns = tuple(
+        Cell(words=names.words(key).capitalize() if key in ours else names.words(key), kind=kinds[key])
+        for key in groups
+    )
+    return (
+        BesideTable(columns, tuple(lines), f"{evaluation.n_clips} held-out clips, 95 % interval below")
+        if lines
+        else None
+    )
+
+
+def _shown(groups: Mapping[str, Mapping[str, MetricValue]]) -> list[str]:
+    """Metrics that some group has a value of, in the order of the documents; gains stand among the criteria."""
+    order = dict.fromkeys(key for group in groups.values() for key in group if not key.endswith("_gain"))
+    return [key for key in order if any(key in group and group[key].value is not None for group in groups.values())]
+
+
+def _cell(name: names.MetricName, measured: MetricValue | None, kind: str) -> Cell:
+    if measured is None:
+        return Cell(kind=kind)
+    return Cell(value=name.show(measured.value), interval=name.interval(measured.low, measured.high), kind=kind)

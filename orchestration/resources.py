@@ -1,0 +1,34 @@
+"""What every asset is given: the home, the profile, and the datasets of both. Plain strings, so that it loads at once."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from orchestration import datasets, profile
+from orchestration.datasets import Dataset
+from orchestration.home import Home
+from orchestration.profile import Profile
+from orchestration.workspace import Workspace
+
+
+class Foresight(dg.ConfigurableResource):
+    """One home under one profile."""
+
+    home_folder: str
+    profile_name: str
+
+    @property
+    def home(self) -> Home:
+        """The folders of the state."""
+        return Home(Path(self.home_folder))
+
+    @property
+    def profile(self) -> Profile:
+        """The sizes, steps and weights."""
+        return profile.load(self.profile_name)
+
+    def workspace(self, dataset: Dataset) -> Workspace:
+        """The DVC workspace of a dataset, made and up to date."""
+        made = Workspace(self.home.workspace(dataset.name), self.home.remote)
+        made.prepare(datasets.params(dataset, self.profile))
+        return made

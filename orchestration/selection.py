@@ -1,0 +1,32 @@
+"""Which assets a run makes: of one dataset or of the demo's two, all of them or up to a stage."""
+
+from collections.abc import Iterable
+
+import dagster as dg
+
+from orchestration.datasets import GENERATED, REAL, Dataset
+
+STAGES = ("clips", "shards", "dinov2", "qwen", "latents", "phase1", "phase2", "phase3", "report")
+
+
+class SelectionError(ValueError):
+    """A stage that does not exist."""
+
+
+def wanted(keys: Iterable[dg.AssetKey], names: set[str], until: str) -> list[dg.AssetKey]:
+    """The keys of the named datasets, cut after a stage."""
+    if until and until not in STAGES:
+        raise SelectionError(f"--until {until}: no such stage; one of {', '.join(STAGES)}")
+    last = STAGES.index(until) if until else len(STAGES)
+    return sorted(key for key in keys if key.path[0] in names and _place(key.path[-1]) <= last)
+
+
+def datasets_of(dataset: Dataset | None) -> set[str]:
+    """The demo's two where none is named."""
+    return {dataset.name} if dataset else {GENERATED, REAL}
+
+
+def _place(name: str) -> int:
+    """Where an asset stands in the order of stages; a phase's evaluation and gate stand with the phase."""
+    stage = name.split("_")[0]
+    return STAGES.index(stage) if stage in STAGES else STAGES.index("phase2")

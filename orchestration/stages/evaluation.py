@@ -1,0 +1,197 @@
+"""The stage `evaluate`: measure a phase on held-out clips and write its evaluation document (design §6, §11)."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from orchestration import tracking
+from orchestration.jobs import RESULT, Job, read
+
+NAMES = {"dynamic_degree": "temporal_lpips_variance_dynamic", "semantic_consistency_shuffled": "semantic_consistency_null"}
+"""Names that the document gives to what stands beside a metric."""
+LOWER_IS_BETTER = {"lpips", "temporal_lpips_variance"}
+Values = dict[str, np.ndarray]
+
+
+def run(stage: str, job: Path | None, reporter: Any) -> dict[str, Any]:
+    """Measure every arm and every baseline on the same clips."""
+    import torch
+
+    given = read(job)
+    if given.profile.threads:
+        torch.set_num_threads(given.profile.threads)
+    return _Evaluation(given, reporter).run()
+
+
+class _Evaluation:
+    def __init__(self, job: Job, reporter: Any) -> None:
+        from orchestration.stages.inputs import Inputs
+
+        self.job, self.reporter, self.inputs = job, reporter, Inputs(job)
+        self.ids = self.inputs.ids("heldout")[: job.profile.evaluation.clips]
+        self.train = self.inputs.shards.ids("train")
+        self.data = self.inputs.training(self.train or self.ids, self.ids, captions=False)
+        self.true = self.inputs.shards.frames(self.ids)
+        self.runs: dict[str, str] = json.loads((job.inputs[f"phase{job.phase}"] / RESULT).read_text())["runs"]
+
+    def run(self) -> dict[str, Any]:
+        from orchestration.documents import Evaluation
+        from orchestration.stages.generation import MAIN, generate
+
+        main = MAIN[self.job.phase]
+        made = generate(self.job, self.inputs, self.data, self.ids, self.reporter)
+        values, protocols = self._values(made)
+        arms = {arm: self._summary(values[arm], protocols) for arm in made.arms}
+        for arm in set(made.arms) - {main}:
+            arms[arm] |= self._gains(values[main], values[arm])
+        baselines = {name: self._summary(values[name], protocols) for name in made.baselines}
+        metrics = arms[main] | self._beyond(made, main)
+        document = {
+            "schema": "foresight.evaluation/1",
+            "phase": self.job.phase,
+            "profile": self.job.profile.name,
+            "standins": self.job.profile.standins,
+            "data_version": self.job.data_version,
+            "code_commit": self.job.code_commit,
+            "weights": self.job.weights,
+            "runs": self.runs,
+            "n_clips": len(self.ids),
+            "metrics": metrics,
+            "arms": arms,
+            "baselines": baselines,
+        }
+        evaluation = Evaluation.model_validate(document)
+        folder = self.job.out.parent
+        _write(folder / "evaluation.json", evaluation.document())
+        pictures = self._pictures(folder / "figures", made, main)
+        self._record(evaluation.document(), pictures, main)
+        numbers = {name: metric["value"] for name, metric in metrics.items()}
+        return {"numbers": numbers, "pictures": [str(path) for path in pictures], "runs": self.runs}
+
+    def _values(self, made: Any) -> tuple[dict[str, Values], dict[str, str]]:
+        """Per-clip values of every arm and baseline, and what was measured how."""
+        from models.evaluation import probes
+        from models.evaluation.evaluate import Reference, reconstruction_metrics
+        from models.evaluation.lpips import Lpips
+        from models.evaluation.segmenter import Segmenter
+        from models.evaluation.semantic import SentenceEmbedder
+        from orchestration.stages import measures
+
+        semantic = self.job.phase == 2
+        index = self.inputs.shards.index.set_index("clip_id").loc[self.ids]
+        reference = Reference(
+            self.true,
+            Lpips("alex"),
+            masks=self.inputs.shards.masks(self.ids) if index["has_masks"].all() else None,
+            segmenter=Segmenter.load(self.job.profile.weights.folder("segmenter")),
+            captions=self.inputs.caption(self.true) if semantic else None,
+            embedder=SentenceEmbedder() if semantic else None,
+        )
+        all_clips, values = {**made.arms, **made.baselines}, {}
+        for done, (name, clips) in enumerate(all_clips.items()):
+            captions = self.inputs.caption(clips) if semantic else None
+            values[name] = reconstruction_metrics(reference, clips, captions)
+            self.reporter(f"metrics of {name}", done + 1, len(all_clips), {})
+        protocols = reference.protocols()
+        if self.job.phase == 2 and self.train and index["direction_first"].notna().any():
+            found = measures.temporal(self.job, self.inputs, self.data, self.train, self.ids, made)
+            for arm, more in found.items():
+                values[arm] |= more
+            protocols |= {"direction": probes.DIRECTION_PROTOCOL, "temporal_ordering": probes.ORDERING_PROTOCOL}
+        return values, protocols
+
+    def _summary(self, values: Values, protocols: dict[str, str]) -> dict[str, dict[str, Any]]:
+        from models.evaluation.metric import bootstrap
+
+        settings = self.job.profile.evaluation
+        return {
+            NAMES.get(name, name): bootstrap(array, settings.seed, protocols.get(name, ""), settings.resamples).document()
+            for name, array in values.items()
+            if name != "dynamic_degree_true"
+        }
+
+    def _gains(self, hybrid: Values, arm: Values) -> dict[str, dict[str, Any]]:
+        """By how much the hybrid is better than an arm, clip by clip."""
+        from models.evaluation.metric import paired_difference
+
+        wanted = ("spatial_iou", "lpips", "temporal_ordering", "semantic_consistency")
+        gains = {}
+        for name in (name for name in wanted if name in hybrid and name in arm):
+            better, rest = (arm, hybrid) if name in LOWER_IS_BETTER else (hybrid, arm)
+            seed = self.job.profile.evaluation.seed
+            gains[f"{name}_gain"] = paired_difference(better[name], rest[name], seed, f"{name}, positive: hybrid better").document()
+        return gains
+
+    def _beyond(self, made: Any, main: str) -> dict[str, dict[str, Any]]:
+        """What a phase is asked beyond frames side by side."""
+        from models.evaluation.lpips import Lpips, clip_lpips
+        from models.evaluation.metric import bootstrap
+        from orchestration.stages import measures
+
+        vgg, seed = Lpips("vgg"), self.job.profile.evaluation.seed
+        found = {"lpips_vgg": bootstrap(clip_lpips(vgg, self.true, made.arms[main]), seed, vgg.protocol)}
+        self.reporter("LPIPS (vgg)", 1, 1, {})
+        masked = self.inputs.shards.index["has_masks"].all()
+        if self.job.phase == 1 and self.train and masked:
+            found |= measures.boxes(self.job, self.inputs, self.train, self.ids)
+            self.reporter("boxes", 1, 1, {})
+        if self.job.phase == 3:
+            found |= measures.fvd(self.job, self.true, made, main, self.reporter)
+            found |= measures.latency(self.job, self.inputs, self.ids)
+            self.reporter("latency", 1, 1, {})
+        return {name: metric.document() for name, metric in found.items()}
+
+    def _pictures(self, folder: Path, made: Any, main: str) -> list[Path]:
+        from orchestration.report.figures.frames import frame_strip
+
+        folder.mkdir(parents=True, exist_ok=True)
+        written = []
+        for clip in range(min(2, len(self.ids))):
+            rows = {"true": self.true[clip], main: made.arms[main][clip]}
+            rows |= {arm: clips[clip] for arm, clips in made.arms.items() if arm != main}
+            rows |= {"VAE round trip": made.baselines["vae_roundtrip"][clip]}
+            written.append(folder / f"strip_{clip + 1}.png")
+            written[-1].write_bytes(frame_strip(rows))
+        if self.job.phase == 2:
+            written.append(folder / "attention.png")
+            written[-1].write_bytes(self._attention())
+        return written
+
+    def _attention(self) -> bytes:
+        """Which stream each cell of the first clip listened to."""
+        import torch
+
+        from models.training.data import read_batch
+        from models.training.recipe import load_fusion
+        from orchestration.report.figures.attention import attention_heat
+        from orchestration.stages.generation import arm_checkpoints
+
+        fusion = load_fusion(arm_checkpoints(self.job)["hybrid"])
+        batch = read_batch(self.data, self.ids[:1], arm="hybrid")
+        with torch.no_grad():
+            share = fusion(batch.spatial, batch.semantic, return_attention=True).semantic_share()[0]
+        rows, columns = fusion.config.latent_grid
+        shown = np.linspace(0, self.true.shape[1] - 1, len(share)).round().astype(int)
+        return attention_heat(self.true[0][shown], share.unflatten(1, (rows, columns)).numpy())
+
+    def _record(self, document: dict[str, Any], pictures: list[Path], main: str) -> None:
+        """Add the numbers to the MLflow runs of the training that they speak of."""
+        prefix = "" if document["data_version"] and self.job.inputs[f"phase{self.job.phase}"] == self.job.out.parent else self.job.dataset
+        for arm, metrics in document["arms"].items():
+            with tracking.continued(self.job, self.runs[arm]) as run:
+                values = {**metrics, **document["metrics"]} if arm == main else metrics
+                named = {f"{prefix}_{name}" if prefix else name: m["value"] for name, m in values.items() if m["value"] is not None}
+                run.numbers({f"eval_{name}": value for name, value in named.items()})
+                if arm == main:
+                    run.document(f"{prefix or 'evaluation'}.json", document)
+                    for path in pictures:
+                        run.picture(f"{prefix}{path.name}", path.read_bytes())
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(document, indent=1), encoding="utf-8")
+    part.replace(path)

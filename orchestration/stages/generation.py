@@ -1,0 +1,94 @@
+"""What a phase's checkpoints make of held-out clips: the frames of every arm and of every baseline (design §4.13)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from models.evaluation.baselines import copy_last, mean_frame, shuffled
+from models.training.data import TrainingData
+from models.training.phase3 import load_generator
+from models.training.recipe import load_fusion
+from models.training.reconstruct import Conditionings, conditionings, decode
+from orchestration.jobs import Job
+from orchestration.stages.inputs import Inputs
+from orchestration.stages.training import ARMS, checkpoint
+
+MAIN = {1: "dino_only", 2: "hybrid", 3: "hybrid"}
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was generated for the same clips: uint8 [N, T, H, W, 3] by arm and by baseline."""
+
+    arms: dict[str, np.ndarray]
+    baselines: dict[str, np.ndarray]
+    conditioning: dict[str, Conditionings] = field(default_factory=dict)
+
+
+def arm_checkpoints(job: Job) -> dict[str, Path]:
+    """The checkpoint of every arm of the phase."""
+    folder = job.inputs[f"phase{job.phase}"]
+    arms = ARMS if job.phase == 2 else (MAIN[job.phase],)
+    return {arm: checkpoint(folder, arm) for arm in arms}
+
+
+def generate(job: Job, inputs: Inputs, data: TrainingData, ids: Sequence[str], reporter: Any) -> Made:
+    """Every arm's and every baseline's clips."""
+    size, device = job.profile.evaluation.batch, job.profile.device
+    true, found, made = inputs.shards.frames(ids), {}, {}
+    checkpoints = arm_checkpoints(job)
+    for done, (arm, path) in enumerate(checkpoints.items()):
+        found[arm] = conditionings(load_fusion(path).to(device), data, ids, arm, batch=size)
+        latents = found[arm].latents
+        if job.phase == 3:
+            load_generator(path, inputs.generator)
+            latents = sample(job, inputs, found[arm].latents, found[arm].semantic)
+        made[arm] = decode(inputs.vae, latents, batch=size, device=device)
+        reporter(f"clips of {arm}", done + 1, len(checkpoints), {})
+    truth = np.asarray(data.latents(ids), np.float32)
+    baselines = {
+        "copy_last": copy_last(true),
+        "mean_frame": mean_frame(true),
+        "vae_roundtrip": decode(inputs.vae, truth, batch=size, device=device),
+    }
+    if len(ids) > 1:
+        baselines["shuffled"] = shuffled(made[MAIN[job.phase]], job.profile.evaluation.seed)
+    if job.phase == 3:
+        baselines["ltx_i2v"] = decode(inputs.vae, _from_first_frame(job, ids, truth), batch=size, device=device)
+    reporter("clips of the baselines", 1, 1, {})
+    return Made(made, baselines, found)
+
+
+@torch.no_grad()
+def sample(job: Job, inputs: Inputs, where: np.ndarray, what: np.ndarray) -> np.ndarray:
+    """Latents drawn by the generator, conditioned on latent tokens and caption tokens; the same noise for every call."""
+    from models.decoder.ltx import pack
+
+    settings, device, parts = job.profile.evaluation, job.profile.device, []
+    noise = torch.Generator().manual_seed(settings.seed)
+    for start in range(0, len(where), settings.batch):
+        condition = pack(torch.from_numpy(where[start : start + settings.batch]).to(device))
+        semantic = torch.from_numpy(what[start : start + settings.batch]).to(device)
+        parts.append(inputs.generator.sample(condition, semantic, steps=settings.sampling_steps, generator=noise))
+    return torch.cat(parts).float().cpu().numpy()
+
+
+@torch.no_grad()
+def _from_first_frame(job: Job, ids: Sequence[str], truth: np.ndarray) -> np.ndarray:
+    """LTX image-to-video as it is: the true first latent frame and the caption, neither adapters nor fusion."""
+    from models.decoder.ltx import pack
+
+    plain, settings, parts = Inputs(job), job.profile.evaluation, []
+    device, noise = job.profile.device, torch.Generator().manual_seed(settings.seed)
+    texts = plain.captions(ids)
+    for start in range(0, len(ids), settings.batch):
+        first = pack(torch.from_numpy(truth[start : start + settings.batch, :, :1]).to(device))
+        tokens, mask = plain.generator.captions(texts[start : start + settings.batch])
+        cells = torch.arange(first.shape[1], device=device)
+        steps = settings.sampling_steps
+        parts.append(plain.generator.sample(first, tokens, mask, steps=steps, generator=noise, cells=cells))
+    return torch.cat(parts).float().cpu().numpy()

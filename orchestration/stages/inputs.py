@@ -1,0 +1,152 @@
+"""What a training or an evaluation reads: the shards and feature stores of a job's workspace, and its frozen networks."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import isqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.data.features import FeatureStore
+from models.data.shards import ClipShards
+from models.fusion.config import FusionConfig
+from models.training.data import TokenSource, TrainingData, pool
+from orchestration.jobs import Job, JobError
+from orchestration.stages.tokens import FOLDERS
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs of one job; each network is loaded once, when it is first asked for."""
+
+    job: Job
+
+    @cached_property
+    def shards(self) -> ClipShards:
+        """The clips."""
+        return ClipShards(self.job.workspace / "shards")
+
+    def store(self, stage: str) -> FeatureStore:
+        """The feature store of a stage."""
+        return FeatureStore(self.job.workspace / FOLDERS[stage], self.shards)
+
+    def ids(self, split: str) -> list[str]:
+        """The clips of a split."""
+        ids = self.shards.ids(split)
+        if not ids:
+            raise JobError(f"{self.job.workspace}: no {split} clip among {len(self.shards.ids())}; give the dataset some")
+        return ids
+
+    def training(self, train: Sequence[str], held_out: Sequence[str], *, captions: bool) -> TrainingData:
+        """The readers that the recipes take."""
+        latents = self.store("latents")
+        stores = {stage: self.store(stage) for stage in FOLDERS}
+        return TrainingData(
+            ids=train,
+            latents=lambda ids: latents.read(ids, "latents"),
+            spatial=_source(stores["dinov2"]),
+            semantic=_source(stores["qwen"]),
+            captions=self._captions([*train, *held_out]) if captions else None,
+            frames=self.shards.frames,
+            held_out=held_out,
+            fingerprints={stage: store.store.fingerprint for stage, store in stores.items()},
+        )
+
+    def fusion(self) -> FusionConfig:
+        """Widths and grids as the data has them, dim and depth as the profile says."""
+        some = self.shards.ids()[:1]
+        spatial, semantic = self.store("dinov2").read(some), self.store("qwen").read(some)
+        _, channels, frames, rows, columns = self.store("latents").read(some, "latents").shape
+        return FusionConfig(
+            spatial_dim=spatial.shape[-1],
+            semantic_dim=semantic.shape[-1],
+            latent_channels=channels,
+            caption_channels=self._caption_channels(),
+            latent_frames=frames,
+            latent_grid=(rows, columns),
+            spatial_grid=_square(spatial.shape[2]),
+            semantic_grid=_square(semantic.shape[2]),
+            **self.job.profile.fusion.model_dump(),
+        )
+
+    @cached_property
+    def vae(self) -> Any:
+        """The decoder's autoencoder."""
+        from models.decoder.vae import LTXVae
+
+        return self._there(LTXVae.load(self._folder("vae")))
+
+    @cached_property
+    def generator(self) -> Any:
+        """The LTX transformer with its text encoder."""
+        from models.decoder.ltx import LTXGenerator, VideoGrid
+
+        frames, size = self.job.profile.clips.frames, self.job.profile.clips.size
+        grid = VideoGrid(*self.vae.geometry.shape(frames, size, size), self.vae.geometry)
+        return self._there(LTXGenerator.load(self._folder("ltx"), grid))
+
+    @cached_property
+    def qwen(self) -> Any:
+        """The vision-language model, as captioner."""
+        from models.encoders.qwen import QwenEncoder
+
+        return self._there(QwenEncoder.load(self._folder("qwen")))
+
+    @cached_property
+    def perceptual(self) -> Any:
+        """LPIPS (AlexNet), differentiable."""
+        from models.evaluation.lpips import Lpips
+
+        return self._there(Lpips("alex"))
+
+    def captions(self, ids: Sequence[str]) -> list[str]:
+        """The dataset's captions; a clip without one is captioned by the VLM."""
+        index = self.shards.index.set_index("clip_id")["caption"]
+        said = [index[clip] if isinstance(index[clip], str) and index[clip] else None for clip in ids]
+        silent = [clip for clip, caption in zip(ids, said, strict=True) if caption is None]
+        made = dict(zip(silent, self.caption(self.shards.frames(silent)), strict=True)) if silent else {}
+        return [caption or made[clip] for clip, caption in zip(ids, said, strict=True)]
+
+    def caption(self, frames: np.ndarray) -> list[str]:
+        """The VLM's captions of uint8 [N, T, H, W, 3]."""
+        import torch
+
+        size, clips = self.job.profile.evaluation.batch, torch.from_numpy(np.ascontiguousarray(frames))
+        return [text for some in clips.split(size) for text in self.qwen.caption(some.to(self.job.profile.device))]
+
+    def _captions(self, ids: Sequence[str]) -> Any:
+        """A reader of pooled caption embeddings, made once for all clips: T5 over short texts is quick."""
+        texts, size = self.captions(ids), 64
+        queries = FusionConfig.semantic_queries
+        parts = []
+        for start in range(0, len(texts), size):
+            embeddings, mask = self.generator.captions(texts[start : start + size])
+            parts.append(pool(embeddings.float().cpu().numpy(), mask.cpu().numpy(), queries))
+        table, places = np.concatenate(parts), {clip: row for row, clip in enumerate(ids)}
+        return lambda wanted: table[[places[clip] for clip in wanted]]
+
+    def _caption_channels(self) -> int:
+        """Width of the decoder's caption embeddings, as its configuration says: Phase 1 needs no more of it."""
+        return json.loads((self._folder("ltx") / "transformer" / "config.json").read_text())["caption_channels"]
+
+    def _folder(self, name: str) -> Path:
+        return self.job.profile.weights.folder(name)
+
+    def _there(self, network: Any) -> Any:
+        return network.to(self.job.profile.device)
+
+
+def _source(store: FeatureStore) -> TokenSource:
+    some = store.shards.ids()[:1]
+    return TokenSource(read=store.read, positions=store.read(some, "positions"))
+
+
+def _square(tokens: int) -> tuple[int, int]:
+    """Frames are square at ingest, so token grids are."""
+    side = isqrt(tokens)
+    if side * side != tokens:
+        raise JobError(f"{tokens} tokens a frame are no square grid; clips are square at ingest")
+    return side, side

@@ -1,0 +1,119 @@
+"""The metrics that need more than two clips side by side: probes, boxes, captions, FVD, latency (design §6)."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from models.evaluation.metric import Metric, bootstrap, point
+from models.training.data import TrainingData
+from models.training.recipe import load_fusion
+from models.training.reconstruct import Conditionings, conditionings
+from orchestration.jobs import Job
+from orchestration.stages.generation import Made, arm_checkpoints, sample
+from orchestration.stages.inputs import Inputs
+
+Values = dict[str, np.ndarray]
+
+
+def boxes(job: Job, inputs: Inputs, train: Sequence[str], ids: Sequence[str]) -> dict[str, Metric]:
+    """BBox IoU and mAP@0.5 of the detection probe on the frozen DINOv2 tokens."""
+    from models.evaluation import boxes as box
+    from models.evaluation.detection import predict_boxes, train_probe
+
+    store, size = inputs.store("dinov2"), job.profile.clips.size
+    steps = store.read(ids[:1]).shape[1]
+    shown = np.linspace(0, job.profile.clips.frames - 1, steps).round().astype(int)
+    grid = inputs.fusion().spatial_grid
+    true = {part: box.boxes_from_masks(inputs.shards.masks(part_ids)[:, shown]) for part, part_ids in (("t", train), ("h", ids))}
+    probe = train_probe(store.read(train), true["t"], grid, (size, size), seed=job.profile.evaluation.seed)
+    found = predict_boxes(probe, store.read(ids), grid, (size, size))
+    value = box.map50(true["h"], found)
+    return {
+        "bbox_iou": bootstrap(box.box_iou(true["h"], found), job.profile.evaluation.seed, box.BOX_PROTOCOL),
+        "map50": point(value, len(ids), box.MAP_PROTOCOL),
+    }
+
+
+def temporal(
+    job: Job, inputs: Inputs, data: TrainingData, train: Sequence[str], ids: Sequence[str], made: Made
+) -> dict[str, Values]:
+    """Direction and ordering of each arm, per held-out clip, read by a probe from its conditioning."""
+    from models.evaluation.probes import temporal_probe
+
+    index = inputs.shards.index.set_index("clip_id")
+    said = {split: [_directions(index.loc[clip]) for clip in clips] for split, clips in (("t", train), ("h", ids))}
+    values = {}
+    for arm, path in arm_checkpoints(job).items():
+        fusion = load_fusion(path).to(job.profile.device)
+        seen = conditionings(fusion, data, train, arm, batch=job.profile.evaluation.batch)
+        grid = fusion.config.latent_grid
+        probe = temporal_probe(_told(seen, grid), said["t"], _told(made.conditioning[arm], grid), said["h"])
+        values[arm] = {"direction": probe.direction, "temporal_ordering": probe.ordering}
+    return values
+
+
+def fvd(job: Job, true: np.ndarray, made: Made, main: str, reporter: Any) -> dict[str, Metric]:
+    """FVD and its floor over the first clips; under 256 clips it is called `fvd_smallN`, and gates nothing."""
+    from models.evaluation.fvd import ENOUGH
+    from models.evaluation.fvd import fvd as distance
+    from models.evaluation.fvd import logits
+    from models.evaluation.i3d import I3D
+
+    count = job.profile.evaluation.fvd_clips
+    network, name = I3D(), "fvd" if min(count, len(true)) >= ENOUGH else "fvd_smallN"
+    sides = {"true": true, "made": made.arms[main], "floor": made.baselines["vae_roundtrip"]}
+    seen = {side: logits(network, clips[:count], reporter) for side, clips in sides.items()}
+    seed = job.profile.evaluation.seed
+    return {name: distance(seen["true"], seen["made"], seed)[1], "fvd_floor": distance(seen["true"], seen["floor"], seed)[1]}
+
+
+def latency(job: Job, inputs: Inputs, ids: Sequence[str]) -> dict[str, Metric]:
+    """The whole way of one clip: both encoders, fusion, sampling, decoding; one after the other (§1.5)."""
+    import torch
+
+    from models.evaluation.latency import measure_latency
+
+    call, settings = _pipeline(job, inputs, ids[0]), job.profile.evaluation
+    clips, device = job.profile.clips, job.profile.device
+    setting = (
+        f"one clip of {clips.frames} frames of {clips.size}x{clips.size}, {settings.sampling_steps} steps, fp32, serial, "
+        f"{device} with {torch.get_num_threads()} threads"
+    )
+    timed = measure_latency(call, setting, device=device)
+    memory = {"vram_gb": timed.memory_metric()} if device == "cuda" else {}
+    return {"latency_s": timed.metric(), "latency_s_p95": timed.metric(0.95), **memory}
+
+
+def _pipeline(job: Job, inputs: Inputs, clip: str) -> Callable[[], object]:
+    import torch
+
+    from models.encoders.dinov2 import Dinov2Encoder
+
+    device = job.profile.device
+    frames = torch.from_numpy(inputs.shards.frames([clip])).to(device)
+    spatial = Dinov2Encoder.load(job.profile.weights.folder("dinov2"), stride=inputs.vae.geometry.temporal).to(device)
+    fusion = load_fusion(next(iter(arm_checkpoints(job).values()))).to(device)
+
+    @torch.no_grad()
+    def call() -> object:
+        fused = fusion(spatial(frames), inputs.qwen(frames))
+        where, what = fused.latents().cpu().numpy(), fused.semantic_tokens.cpu().numpy()
+        return inputs.vae.decode(torch.from_numpy(sample(job, inputs, where, what)).to(device))
+
+    return call
+
+
+def _told(seen: Conditionings, grid: tuple[int, int]) -> np.ndarray:
+    """Everything that the conditioning says, pooled over space, for a linear probe: [N, 1, D]."""
+    from models.encoders.base import grid_positions
+    from models.evaluation.probes import pool
+
+    places = np.broadcast_to(grid_positions(*grid).numpy(), (seen.hidden.shape[1], grid[0] * grid[1], 2))
+    where, what = pool(seen.hidden, places), seen.semantic
+    return np.concatenate([where.reshape(len(where), -1), what.reshape(len(what), -1)], axis=1)[:, None]
+
+
+def _directions(row: Any) -> tuple[str, str] | None:
+    first, second = row["direction_first"], row["direction_second"]
+    return (first, second) if isinstance(first, str) and isinstance(second, str) and first and second else None

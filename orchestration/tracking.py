@@ -1,0 +1,192 @@
+"""The record of a run in MLflow: one experiment a phase, a parent run per attempt, a child per arm (design §3).
+
+Written straight into the home's SQLite store, so no server need be up. MLflow is imported late: it costs seconds.
+"""
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from orchestration.home import Home
+from orchestration.jobs import Job
+
+EXPERIMENTS = {
+    1: "1 spatial reconstruction",
+    2: "2 semantic integration",
+    3: "3 full system",
+}
+GATES = "gates"
+SHOWN = ("loss", "eta_s")
+
+
+class Run:
+    """One MLflow run that is being written."""
+
+    def __init__(self, run_id: str) -> None:
+        self.id = run_id
+
+    def numbers(self, values: Mapping[str, float], step: int | None = None) -> None:
+        """Metrics at a step."""
+        import mlflow
+
+        mlflow.log_metrics({name: float(value) for name, value in values.items()}, step=step, run_id=self.id)
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        """Parameters, nested ones by dotted names."""
+        import mlflow
+
+        mlflow.log_params(flat(values))
+
+    def file(self, path: Path, folder: str = "") -> None:
+        """A file or a folder, attached."""
+        import mlflow
+
+        log = mlflow.log_artifacts if path.is_dir() else mlflow.log_artifact
+        log(str(path), folder or None, run_id=self.id)
+
+    def picture(self, name: str, png: bytes) -> None:
+        """A figure, attached under figures/."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / name
+            path.write_bytes(png)
+            self.file(path, "figures")
+
+    def document(self, name: str, value: Any) -> None:
+        """A JSON document, attached."""
+        import mlflow
+
+        mlflow.log_text(json.dumps(value, indent=1), name, run_id=self.id)
+
+
+def connect(home: Home) -> None:
+    """Point MLflow at the home's store."""
+    import mlflow
+
+    home.mlflow.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
+    mlflow.set_tracking_uri(home.tracking_uri)
+
+
+@contextmanager
+def attempt(job: Job, name: str = "") -> Iterator[Run]:
+    """The parent run of one dispatch. An exception that passes through marks it FAILED."""
+    import mlflow
+
+    home = Home(job.home)
+    connect(home)
+    _experiment(home, EXPERIMENTS[job.phase])
+    with mlflow.start_run(run_name=name or f"{job.stage} {job.dataset} {job.fingerprint[:8]}", tags=tags(job)) as run:
+        made = Run(run.info.run_id)
+        made.params(_said(job))
+        yield made
+
+
+@contextmanager
+def child(job: Job, arm: str) -> Iterator[Run]:
+    """A nested run for one arm."""
+    import mlflow
+
+    with mlflow.start_run(run_name=arm, nested=True, tags={**tags(job), "arm": arm}) as run:
+        made = Run(run.info.run_id)
+        made.params({**_said(job), "arm": arm})
+        yield made
+
+
+FLUSH = 25
+
+
+@contextmanager
+def steps(run: Run, reporter: Callable[..., None]) -> Iterator[Callable[..., None]]:
+    """A `progress` that tells the reporter and writes each step's numbers to a run, many at a time: a write costs 10 ms."""
+    import mlflow
+    from mlflow.entities import Metric
+
+    client, waiting = mlflow.MlflowClient(), []
+
+    def progress(what: str, done: int, total: int, numbers: dict[str, float]) -> None:
+        reporter(what, done, total, {name: numbers[name] for name in SHOWN if name in numbers})
+        now = int(time.time() * 1000)
+        waiting.extend(Metric(name, float(value), now, done) for name, value in numbers.items())
+        if done % FLUSH == 0:
+            flush()
+
+    def flush() -> None:
+        client.log_batch(run.id, metrics=waiting)
+        waiting.clear()
+
+    try:
+        yield progress
+    finally:
+        flush()
+
+
+@contextmanager
+def continued(job: Job, run_id: str) -> Iterator[Run]:
+    """A finished run, opened again to add to it (an evaluation adds to the run of its training)."""
+    import mlflow
+
+    connect(Home(job.home))
+    with mlflow.start_run(run_id=run_id):
+        yield Run(run_id)
+
+
+def tags(job: Job) -> dict[str, str]:
+    """What every run says of itself."""
+    return {
+        "data_version": job.data_version,
+        "code_commit": job.code_commit,
+        "profile": job.profile.name,
+        "standins": str(job.profile.standins).lower(),
+        "dataset": job.dataset,
+        "fingerprint": job.fingerprint,
+        "stage": job.stage,
+    }
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as dotted names."""
+    table: dict[str, Any] = {}
+    for name, value in values.items():
+        table |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return table
+
+
+def _said(job: Job) -> dict[str, Any]:
+    wanted = {"name", "device", "fusion", f"phase{job.phase}"} | ({"lora"} if job.phase == 3 else set())
+    said = job.profile.model_dump(mode="json", include=wanted)
+    return {"profile": said.pop("name"), **said, "dataset": job.dataset}
+
+
+def _experiment(home: Home, name: str) -> None:
+    import mlflow
+
+    if mlflow.get_experiment_by_name(name) is None:
+        mlflow.create_experiment(name, artifact_location=(home.mlflow / "artifacts").as_uri())
+    mlflow.set_experiment(name)
+
+
+def decided(home: Home, decision: Any, override: Mapping[str, Any] | None) -> None:
+    """A gate's decision as a run of its own, with the full document attached; once, however often it is asked for."""
+    done = home.mlflow / "decided" / f"{decision.sha256}{'-overridden' if override else ''}"
+    if done.is_file():
+        return
+    import mlflow
+
+    connect(home)
+    _experiment(home, GATES)
+    marks = {"verdict": decision.verdict, "action": decision.action, "decision_sha256": decision.sha256}
+    pinned = {name: str(decision.pins[name]) for name in ("dataset", "data_version", "code_commit") if name in decision.pins}
+    with mlflow.start_run(run_name=f"phase {decision.phase} {decision.verdict}", tags={**marks, **pinned}) as run:
+        made = Run(run.info.run_id)
+        made.params({"phase": decision.phase, "overridden_by": (override or {}).get("by", "")})
+        made.numbers({row.metric.replace("@", "/"): row.value for row in decision.criteria if row.value is not None})
+        made.document("decision.json", decision.document())
+        if override:
+            made.document("override.json", override)
+    done.parent.mkdir(exist_ok=True)
+    done.touch()

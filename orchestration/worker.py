@@ -1,0 +1,97 @@
+"""The one door to a worker: `python -m orchestration.worker STAGE [--job FILE]` (design §2).
+
+A stage of dvc.yaml reads ./params.yaml of the workspace it stands in; every other stage reads a typed job file. Both print
+plain progress lines and, when Dagster started them, report by Pipes. The last message carries the result: without it the
+work is not trusted.
+"""
+
+import argparse
+import importlib
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from orchestration.progress import Every, Progress
+
+STAGES = {
+    "clips": "orchestration.stages.clips",
+    "shards": "orchestration.stages.shards",
+    "dinov2": "orchestration.stages.tokens",
+    "qwen": "orchestration.stages.tokens",
+    "latents": "orchestration.stages.tokens",
+    "phase1": "orchestration.stages.training",
+    "phase2": "orchestration.stages.training",
+    "phase3": "orchestration.stages.training",
+    "evaluate": "orchestration.stages.evaluation",
+}
+
+
+class Reporter:
+    """What a stage says while it works. Callable as the `progress` that models take."""
+
+    def __init__(self, stage: str, pipes: Any | None) -> None:
+        self.stage, self._pipes = stage, pipes
+        self._lines, self._messages = Every(), Every(0.5)
+
+    def __call__(self, what: str, done: int, total: int, numbers: dict[str, float] | None = None) -> None:
+        progress = Progress(self.stage, what, done, total, {k: float(v) for k, v in (numbers or {}).items()})
+        if self._lines.due(progress):
+            print(progress.line(), flush=True)
+        if self._pipes and self._messages.due(progress):
+            self._pipes.report_custom_message(progress.message())
+
+    def result(self, result: dict[str, Any]) -> None:
+        """The final message."""
+        self._send({"type": "result", "result": result})
+
+    def failed(self, error: BaseException) -> None:
+        """Why there is no result."""
+        self._send({"type": "failed", "error": one_line(error)})
+
+    def _send(self, message: dict[str, Any]) -> None:
+        if self._pipes:
+            self._pipes.report_custom_message(message)
+
+
+def one_line(error: BaseException) -> str:
+    """An error as one line; its type only where it carries no words of its own."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one stage. Exit status 0, or 1 with one line on stderr (and the traceback above it when it is not ours)."""
+    parser = argparse.ArgumentParser(prog="python -m orchestration.worker", description=__doc__)
+    parser.add_argument("stage", choices=STAGES)
+    parser.add_argument("--job", type=Path, help="the typed job file; a stage of dvc.yaml reads ./params.yaml instead")
+    given = parser.parse_args(arguments)
+    pipes = _pipes()
+    reporter = Reporter(given.stage, pipes)
+    try:
+        reporter.result(importlib.import_module(STAGES[given.stage]).run(given.stage, given.job, reporter))
+    except Exception as error:
+        if not _ours(error):
+            traceback.print_exc()
+        reporter.failed(error)
+        print(f"{given.stage}: {one_line(error)}", file=sys.stderr)
+        return 1
+    finally:
+        if pipes:
+            pipes.close()
+    return 0
+
+
+def _pipes() -> Any | None:
+    """The channel to Dagster, when it started this process."""
+    from dagster_pipes import PipesEnvVarParamsLoader, open_dagster_pipes
+
+    return open_dagster_pipes() if PipesEnvVarParamsLoader().is_dagster_pipes_process() else None
+
+
+def _ours(error: Exception) -> bool:
+    """Whether the error was raised with a line meant for a person."""
+    return type(error).__module__.split(".")[0] in {"models", "orchestration", "assets"}
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

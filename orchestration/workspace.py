@@ -1,0 +1,174 @@
+"""The DVC workspace of one dataset: its data.dvc, dvc.yaml, params.yaml and dvc.lock, under the home (design §3).
+
+A run works here and never in the user's git tree, so that it leaves no dvc.lock of its own behind in a commit. Copies of
+the repository's dvc.yaml and params.yaml are taken; of params.yaml only what dataset and profile differ in is changed.
+DVC is used through its Python API and imported late: it costs a second that the definitions must not pay.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from orchestration.home import REPOSITORY
+
+CLIPS = "clips"
+CLIPS_COMMAND = "python -m orchestration.worker clips"
+REMOTE = "local"
+
+
+class WorkspaceError(RuntimeError):
+    """A workspace that DVC cannot use as it stands."""
+
+
+class Workspace:
+    """One dataset's folder, as DVC sees it."""
+
+    def __init__(self, root: Path, remote: Path) -> None:
+        self.root, self.remote = root, remote
+
+    def prepare(self, params: Mapping[str, Any]) -> None:
+        """Make the folder a workspace (once) and bring its dvc.yaml and params.yaml up to date."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        if not (self.root / ".dvc").is_dir():
+            self._init()
+        shutil.copyfile(REPOSITORY / "dvc.yaml", self.root / "dvc.yaml")
+        _write_if_changed(self.root / "params.yaml", yaml.safe_dump(dict(params), sort_keys=False))
+
+    def command(self, stage: str) -> str:
+        """The command that makes a stage, as dvc.yaml gives it."""
+        return CLIPS_COMMAND if stage == CLIPS else stages(self.root / "dvc.yaml")[stage]["cmd"]
+
+    def fresh(self, stage: str) -> bool:
+        """Whether DVC says that nothing a stage depends on or made has changed."""
+        if stage == CLIPS and not (self.root / "data.dvc").is_file():
+            return False
+        if stage != CLIPS and stage not in self._lock():
+            return False
+        with self._repo() as repo:
+            return not repo.status(targets=[self._target(stage)])
+
+    def clear(self, stage: str) -> None:
+        """Remove what a stage made under other parameters, as DVC does before a stage runs; DVC's cache keeps the bytes.
+
+        Under the same parameters outs stay, so that only what is missing is made.
+        """
+        if stage in self._lock():
+            then = self._lock()[stage].get("params", {}).get("params.yaml", {})
+            now = yaml.safe_load((self.root / "params.yaml").read_text(encoding="utf-8"))
+            if any(_dotted(now, name) != value for name, value in then.items()):
+                self._remove(stage)
+
+    def clear_after_clips(self) -> None:
+        """Remove everything made of the clips: they are others now, not the same ones and more."""
+        for stage in stages(self.root / "dvc.yaml"):
+            self._remove(stage)
+
+    def _remove(self, stage: str) -> None:
+        for out in stages(self.root / "dvc.yaml")[stage]["outs"]:
+            shutil.rmtree(self.root / _path(out), ignore_errors=True)
+
+    def commit(self, stage: str) -> None:
+        """Record what a finished stage made in dvc.lock (data.dvc for the clips) and push it to the remote."""
+        with self._repo() as repo:
+            if stage == CLIPS:
+                repo.add(str(self.root / "data"))
+            else:
+                repo.commit(self._target(stage), force=True)
+            repo.push(targets=[self._target(stage)], remote=REMOTE)
+
+    def version(self, stage: str) -> str:
+        """The hash DVC keeps for a stage's outs: the Dagster DataVersion of its asset."""
+        return "+".join(out["md5"] for out in self.outs(stage))
+
+    def outs(self, stage: str) -> list[dict[str, Any]]:
+        """path, md5, size and number of files of a stage's outs."""
+        if stage == CLIPS:
+            return yaml.safe_load((self.root / "data.dvc").read_text(encoding="utf-8"))["outs"]
+        lock = self._lock()
+        if stage not in lock:
+            raise WorkspaceError(f"{self.root / 'dvc.lock'}: stage {stage} was never committed; run it first")
+        return lock[stage]["outs"]
+
+    def versions(self) -> dict[str, str]:
+        """The version of every stage that has one."""
+        known = [CLIPS] if (self.root / "data.dvc").is_file() else []
+        return {stage: self.version(stage) for stage in [*known, *self._lock()]}
+
+    def _target(self, stage: str) -> str:
+        """DVC reads relative targets from the working folder of the process, so they are whole."""
+        return str(self.root / "data.dvc") if stage == CLIPS else f"{self.root / 'dvc.yaml'}:{stage}"
+
+    def _lock(self) -> dict[str, Any]:
+        path = self.root / "dvc.lock"
+        if not path.is_file():
+            return {}
+        try:
+            return yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]
+        except (yaml.YAMLError, TypeError, KeyError) as error:
+            raise WorkspaceError(f"{path}: damaged ({type(error).__name__}); remove it, the next run makes it anew") from error
+
+    def _init(self) -> None:
+        from dvc.repo import Repo
+
+        _quiet()
+        with Repo.init(str(self.root), no_scm=True) as repo, repo.config.edit("repo") as config:
+            self.remote.mkdir(parents=True, exist_ok=True)
+            config["core"].update({"analytics": False, "check_update": False, "remote": REMOTE})
+            config["remote"][REMOTE] = {"url": os.path.relpath(self.remote)}  # DVC keeps it relative to its own folder
+
+    @contextmanager
+    def _repo(self) -> Iterator[Any]:
+        from dvc.exceptions import DvcException
+        from dvc.repo import Repo
+
+        _quiet()
+        try:
+            with Repo(str(self.root)) as repo:
+                yield repo
+        except DvcException as error:
+            raise WorkspaceError(f"{self.root}: DVC: {' '.join(str(error).split())}") from error
+
+
+def stages(path: Path = REPOSITORY / "dvc.yaml") -> dict[str, dict[str, Any]]:
+    """The stages of a dvc.yaml."""
+    return yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]
+
+
+def graph(path: Path = REPOSITORY / "dvc.yaml") -> dict[str, set[str]]:
+    """Which stage needs which, by the paths they make and read; `data` is what data.dvc holds, so the stage `clips`."""
+    table = stages(path)
+    maker = {"data": CLIPS} | {_path(out): name for name, stage in table.items() for out in stage["outs"]}
+    return {CLIPS: set()} | {name: {maker[_path(dep)] for dep in stage["deps"]} for name, stage in table.items()}
+
+
+def repository_params() -> dict[str, Any]:
+    """The repository's own params.yaml."""
+    return yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
+
+
+def _dotted(table: Any, name: str) -> Any:
+    for part in name.split("."):
+        table = table.get(part) if isinstance(table, dict) else None
+    return table
+
+
+def _path(entry: Any) -> str:
+    return entry if isinstance(entry, str) else next(iter(entry))
+
+
+def _write_if_changed(path: Path, text: str) -> None:
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+def _quiet() -> None:
+    """DVC writes progress bars and hints to the terminal that the run draws on."""
+    import logging
+
+    logging.getLogger("dvc").setLevel(logging.ERROR)
+    os.environ.setdefault("DVC_NO_ANALYTICS", "1")

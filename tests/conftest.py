@@ -1,0 +1,23 @@
+"""What every test stands on: no network, no telemetry, few threads, and a home of its own."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+os.environ |= {
+    "HF_HUB_OFFLINE": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "DVC_NO_ANALYTICS": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DAGSTER_DISABLE_TELEMETRY": "yes",
+    "OMP_NUM_THREADS": "1",
+    "FORESIGHT_WEIGHTS": os.environ.get("FORESIGHT_WEIGHTS", str(REPOSITORY / ".foresight" / "weights")),
+}
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path, monkeypatch):
+    """No test reads or writes the state of a real run."""
+    monkeypatch.setenv("FORESIGHT_HOME", str(tmp_path / "home"))

@@ -1,0 +1,90 @@
+"""The decoder: its geometry, its round trip, and its conditioning."""
+
+import pytest
+import torch
+
+from models.data.moving_shapes import render_clip
+from models.decoder.ltx import LTXGenerator, VideoGrid, pack, unpack
+from models.decoder.vae import LatentGeometry, LTXVae, to_uint8, to_unit_range
+from models.standins import shelf
+
+
+@pytest.fixture(scope="module")
+def vae():
+    return LTXVae.load(shelf.folder("vae"))
+
+
+@pytest.fixture
+def generator(vae):
+    return LTXGenerator.load(shelf.folder("ltx"), VideoGrid(5, 8, 8, vae.geometry))
+
+
+def test_geometry_is_the_checkpoints_and_odd_clips_are_refused(vae):
+    assert vae.geometry == LatentGeometry(channels=32, spatial=8, temporal=2)
+    assert vae.geometry.shape(9, 64, 48) == (5, 8, 6)
+    with pytest.raises(ValueError, match=r"2k\+1 frames and multiples of 8"):
+        vae.encode(torch.zeros(1, 8, 64, 64, 3, dtype=torch.uint8))
+
+
+def test_uint8_survives_the_unit_range():
+    frames = torch.arange(256, dtype=torch.uint8).repeat(3).view(1, 1, 16, 16, 3)
+    assert torch.equal(to_uint8(to_unit_range(frames)), frames)
+
+
+def test_latents_are_normalised_and_the_round_trip_is_close(vae):
+    frames = torch.stack([torch.from_numpy(render_clip(5_000_000 + k).frames) for k in range(8)])
+    latents = vae.encode(frames)
+    assert latents.shape == (8, 32, 5, 8, 8)
+    assert latents.mean().abs() < 0.3
+    assert 0.6 < latents.std() < 1.4
+    with torch.no_grad():
+        made = vae.decode(latents)
+    shuffled = made.roll(1, dims=0)
+    truth = to_unit_range(frames)
+    assert (made - truth).abs().mean() < 0.3 * (shuffled - truth).abs().mean()
+
+
+def test_decoding_is_differentiable_but_the_weights_stay(vae):
+    latents = torch.zeros(1, 32, 5, 8, 8, requires_grad=True)
+    vae.decode(latents).sum().backward()
+    assert latents.grad is not None
+    assert all(parameter.grad is None for parameter in vae.parameters())
+
+
+def test_pack_and_unpack_are_inverse():
+    latents = torch.randn(2, 32, 5, 8, 8)
+    assert torch.equal(unpack(pack(latents), (5, 8, 8)), latents)
+
+
+def test_sampling_is_repeatable_and_follows_its_condition(vae, generator):
+    frames = torch.stack([torch.from_numpy(render_clip(5_000_000 + k).frames) for k in range(4)])
+    latents = vae.encode(frames)
+    semantic = generator.captions(["a large plain red circle moves up then left"] * 4)
+
+    def draw(condition):
+        return generator.sample(condition, *semantic, steps=4, generator=torch.Generator().manual_seed(1))
+
+    first, again, free = draw(pack(latents)), draw(pack(latents)), draw(None)
+    assert torch.equal(first, again)
+    assert (first - latents).square().mean() < 0.5 * (free - latents).square().mean()
+
+
+def test_lora_starts_as_nothing_trains_alone_and_comes_back_bit_for_bit(generator, vae):
+    noisy, sigma = torch.randn(1, 320, 32), torch.tensor([0.5])
+    semantic = generator.captions(["a small red ring moves up then left"])
+    before = generator.velocity(noisy, sigma, None, *semantic)
+    generator.add_lora(4)
+    assert torch.allclose(generator.velocity(noisy, sigma, None, *semantic), before, atol=1e-6)
+    trainable = {name for name, p in generator.named_parameters() if p.requires_grad}
+    assert trainable
+    assert all("lora_" in name for name in trainable)
+    with torch.no_grad():
+        for parameter in generator.lora_parameters():
+            parameter.normal_()
+    state = {name: tensor.clone() for name, tensor in generator.lora_state().items()}
+    other = LTXGenerator.load(shelf.folder("ltx"), generator.grid)
+    other.add_lora(4)
+    other.load_lora_state(state)
+    assert torch.equal(other.velocity(noisy, sigma, None, *semantic), generator.velocity(noisy, sigma, None, *semantic))
+    with pytest.raises(ValueError, match="LoRA: the file differs"):
+        other.load_lora_state(dict(list(state.items())[1:]))

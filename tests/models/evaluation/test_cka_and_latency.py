@@ -1,0 +1,80 @@
+"""CKA against its definition; latency counts what it says."""
+
+import time
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+from models.evaluation.cka import cka, cka_metric, gram, minibatch_cka, permutation_null, unbiased_hsic
+from models.evaluation.inputs import MetricInputError
+from models.evaluation.latency import measure_latency
+
+
+def test_hsic_equals_its_definition_as_a_u_statistic():
+    """The mean over all ordered quadruples of different clips (Song et al. 2012)."""
+    rng = np.random.default_rng(0)
+    first, second = (gram(rng.normal(size=(7, 3))) for _ in range(2))
+    quadruples = np.array(list(permutations(range(7), 4)))
+    i, j, q, r = quadruples.T
+    terms = first[i, j] * (second[i, j] + second[q, r] - 2 * second[i, q])
+    assert unbiased_hsic(first, second) == pytest.approx(terms.mean())
+
+
+def test_independent_wide_features_give_about_nought_where_the_biased_form_gives_one():
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(2, 60, 2000))
+    k, kk = gram(first), gram(second)
+    biased = (k * kk).sum() / np.sqrt((k * k).sum() * (kk * kk).sum())
+    assert biased > 0.9
+    assert abs(cka(first, second)) < 0.05
+
+
+def test_rotation_and_scale_give_one():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(50, 20))
+    rotation = np.linalg.qr(rng.normal(size=(20, 20)))[0]
+    assert cka(features, 7 * features @ rotation + 3) == pytest.approx(1)
+    assert np.isnan(cka(features, np.ones((50, 4))))
+
+
+def test_minibatches_agree_with_the_whole():
+    rng = np.random.default_rng(0)
+    first = rng.normal(size=(256, 10))
+    second = first @ rng.normal(size=(10, 10)) + rng.normal(size=(256, 10))
+    parts = minibatch_cka(zip(first.reshape(4, 64, 10), second.reshape(4, 64, 10), strict=True))
+    assert parts == pytest.approx(cka(first, second), abs=0.05)
+
+
+def test_metric_prints_its_null():
+    rng = np.random.default_rng(0)
+    first = rng.normal(size=(40, 6))
+    metric = cka_metric(first, first + 0.5 * rng.normal(size=(40, 6)), permutations=99)
+    assert metric.low < metric.value < metric.high
+    assert "p 0.010" in metric.protocol
+    null = permutation_null(first, rng.normal(size=(40, 6)), 99)
+    assert abs(null.mean()) < 0.05
+    with pytest.raises(MetricInputError, match="N >= 4"):
+        cka(first[:3], first[:3])
+    with pytest.raises(MetricInputError, match="NaN"):
+        cka(np.full((5, 2), np.nan), np.zeros((5, 2)))
+
+
+def test_latency_and_its_memory_are_what_they_are_called():
+    calls = []
+
+    def call():
+        calls.append(1)
+        time.sleep(0.02 if len(calls) % 10 == 0 else 0.001)
+
+    latency = measure_latency(call, "sleeping, serial", calls=60)
+    assert len(calls) == 65
+    median, tail = latency.metric(), latency.metric(0.95)
+    assert 0.001 <= median.low <= median.value <= median.high < 0.02
+    assert tail.value > 3 * median.value
+    assert median.protocol == "p50 of 60 calls after 5 of warm-up; sleeping, serial"
+    memory = latency.memory_metric()
+    assert "not VRAM" in memory.protocol
+    assert 0.05 < memory.value < 100
+    with pytest.raises(ValueError, match="at least 50"):
+        measure_latency(call, "", calls=10)

@@ -1,0 +1,67 @@
+"""Intervals: 95% means 95%, undefined clips do not count, and no doubt is hidden."""
+
+import numpy as np
+import pytest
+
+from models.evaluation.metric import bootstrap, paired_difference, wilson
+
+DRAWS = {
+    "normal": (lambda rng, n: rng.normal(0.5, 0.1, n), 0.5),
+    "skewed": (lambda rng, n: rng.exponential(1.0, n), 1.0),
+    "bounded": (lambda rng, n: rng.beta(5, 1.5, n), 5 / 6.5),
+}
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_coverage_of_the_interval(name):
+    draw, truth = DRAWS[name]
+    rng = np.random.default_rng(0)
+    metrics = [bootstrap(draw(rng, 64), seed, resamples=800) for seed in range(500)]
+    covered = np.mean([m.low <= truth <= m.high for m in metrics])
+    assert 0.92 <= covered <= 0.98  # 0.95, give or take three standard errors of 500 trials
+
+
+def test_coverage_of_a_proportion():
+    rng = np.random.default_rng(1)
+    for share in (0.25, 0.9):
+        metrics = [bootstrap((rng.random(64) < share).astype(float)) for _ in range(1000)]
+        assert 0.92 <= np.mean([m.low <= share <= m.high for m in metrics]) <= 0.985
+
+
+def test_undefined_clips_do_not_count_and_the_seed_decides():
+    values = np.array([0.1, np.nan, 0.2, 0.4, np.inf])
+    metric = bootstrap(values, 3, "p")
+    assert metric.n == 3
+    assert metric.value == pytest.approx(0.7 / 3)
+    assert metric.low < metric.value < metric.high
+    assert metric == bootstrap(values, 3, "p")
+    assert metric.document() == {"value": metric.value, "low": metric.low, "high": metric.high, "n": 3, "protocol": "p"}
+
+
+def test_none_one_and_equal_clips():
+    assert bootstrap(np.array([np.nan])).value is None
+    one = bootstrap(np.array([0.3]))
+    assert (one.value, one.low, one.high, one.n) == (0.3, None, None, 1)
+    same = bootstrap(np.full(9, 0.3))
+    assert (same.low, same.high) == (pytest.approx(0.3), pytest.approx(0.3))
+
+
+def test_all_right_leaves_a_doubt():
+    metric = bootstrap(np.ones(20))
+    assert metric.high == 1
+    assert metric.low == pytest.approx(0.8389, abs=1e-4)  # Wilson's interval of 20 of 20
+    assert wilson(0, 10) == (0, pytest.approx(0.2775, abs=1e-4))
+
+
+def test_pairs_see_what_two_intervals_cannot():
+    rng = np.random.default_rng(0)
+    hard = rng.uniform(0.2, 0.9, 100)
+    better = hard + 0.02 + rng.normal(0, 0.005, 100)
+    assert bootstrap(better).low < bootstrap(hard).high
+    difference = paired_difference(better, hard, protocol="x")
+    assert 0 < difference.low < 0.02 < difference.high
+    assert "paired" in difference.protocol
+    better[0] = np.nan
+    assert paired_difference(better, hard).n == 99
+    with pytest.raises(ValueError, match="same clips"):
+        paired_difference(better, hard[1:])

@@ -1,0 +1,185 @@
+"""The loop: resuming is bit for bit, a NaN stops it before the weights change, numbers are reported."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.training import phase1
+from models.training.checkpoint import CheckpointError
+from models.training.config import ConfigError, from_json, to_json
+from models.training.loop import NonFiniteError
+from models.training.objective import ObjectiveConfig
+from models.training.optimization import rate_at
+from models.training.sampler import Sampler
+from tests.models.training import toy
+
+LATENTS = ObjectiveConfig(pixel_every=0)
+
+
+def config(**choices) -> phase1.Phase1Config:
+    return phase1.Phase1Config(toy.FUSION, toy.loop(**choices), LATENTS, heldout_every=2)
+
+
+class Stopped(Exception):
+    pass
+
+
+def stop_at(step: int):
+    def progress(what, done, total, numbers):
+        if done == step:
+            raise Stopped
+
+    return progress
+
+
+def same_weights(a: Path, b: Path) -> bool:
+    first, second = toy.weights(a), toy.weights(b)
+    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_a_stopped_run_goes_on_bit_for_bit(tmp_path, accumulation):
+    choices = config(steps=10, accumulation=accumulation)  # 10 clips in batches of 4: across the epoch's end
+    whole = phase1.run(choices, toy.data(), tmp_path / "whole")
+    for step in (4, 8):
+        with pytest.raises(Stopped):
+            phase1.run(choices, toy.data(), tmp_path / "stopped", stop_at(step))
+        torch.manual_seed(step), np.random.seed(step)
+    resumed = phase1.run(choices, toy.data(), tmp_path / "stopped")
+    assert resumed.losses == whole.losses
+    assert len(whole.losses) == 10
+    assert same_weights(resumed.checkpoint, whole.checkpoint)
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path):
+    first = phase1.run(config(), toy.data(), tmp_path)
+    steps = []
+    again = phase1.run(config(), toy.data(), tmp_path, lambda *progress: steps.append(progress))
+    assert again == first
+    assert not steps
+
+
+def test_a_run_of_another_configuration_or_data_is_refused(tmp_path):
+    phase1.run(config(), toy.data(), tmp_path)
+    with pytest.raises(CheckpointError, match=r"config\.loop\.seed: 0 then, 1 now"):
+        phase1.run(config(seed=1), toy.data(), tmp_path)
+    other = toy.data()
+    other.fingerprints["spatial"] = "another encoder"
+    with pytest.raises(CheckpointError, match=r"data\.spatial: 'toy' then"):
+        phase1.run(config(), other, tmp_path)
+
+
+CHILD = """
+import sys, torch
+torch.set_num_threads(1)
+from pathlib import Path
+from tests.models.training import test_loop, toy
+from models.training import phase1
+phase1.run(test_loop.config(steps=30, checkpoint_every=2), toy.data(), Path(sys.argv[1]))
+"""
+
+
+def test_a_killed_run_goes_on_bit_for_bit(tmp_path):
+    """SIGKILL at random moments, so also inside a checkpoint's writing: one is written every other step."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        whole = phase1.run(config(steps=30, checkpoint_every=30), toy.data(), tmp_path / "whole")
+    finally:
+        torch.set_num_threads(threads)
+    out = tmp_path / "killed"
+    history, chance = out / "history.jsonl", random.Random(0)
+    for least in (chance.randint(3, 8), chance.randint(12, 20)):
+        child = subprocess.Popen([sys.executable, "-c", CHILD, str(out)], env={**os.environ, "OMP_NUM_THREADS": "1"})
+        while child.poll() is None and (not history.exists() or history.read_text().count("\n") < least):
+            time.sleep(0.005)
+        time.sleep(chance.random() * 0.03)
+        assert child.poll() is None, "the child ended before it could be killed"
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+    torch.set_num_threads(1)
+    try:
+        resumed = phase1.run(config(steps=30, checkpoint_every=2), toy.data(), out)
+    finally:
+        torch.set_num_threads(threads)
+    assert resumed.losses == whole.losses
+    assert same_weights(resumed.checkpoint, whole.checkpoint)
+
+
+def test_a_nan_stops_before_the_step_and_names_the_batch(tmp_path):
+    data = toy.data()
+    good = data.latents
+
+    def bad(ids):
+        latents = good(ids)
+        latents[[i for i, clip in enumerate(ids) if clip == "3"]] = np.nan
+        return latents
+
+    broken = toy.data()
+    object.__setattr__(broken, "latents", bad)
+    clean = phase1.run(config(checkpoint_every=1, keep=9), data, tmp_path / "clean")
+    with pytest.raises(NonFiniteError, match="weights are as before it"):
+        phase1.run(config(checkpoint_every=1), broken, tmp_path / "broken")
+    report = json.loads((tmp_path / "broken" / "non_finite.json").read_text())
+    assert "3" in report["ids"]
+    assert len(report["ids"]) == 4
+    before = report["step"] - 1
+    rows = (tmp_path / "broken" / "history.jsonl").read_text().splitlines()
+    assert len(rows) == before
+    assert [json.loads(row)["loss"] for row in rows] == clean.losses[:before]
+
+
+def test_the_caller_keeps_its_random_state(tmp_path):
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    phase1.run(config(), toy.data(), tmp_path)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_progress_tells_what_a_user_wants_to_see(tmp_path):
+    told = []
+    phase1.run(config(), toy.data(), tmp_path, lambda *progress: told.append(progress))
+    assert [(what, done, total) for what, done, total, _ in told] == [("phase1", k, 6) for k in range(1, 7)]
+    assert {"loss", "lr", "grad_norm", "steps_per_s", "eta_s", "data_wait", "latent"} <= told[0][3].keys()
+    assert told[-1][3]["eta_s"] == 0
+    assert "heldout_latent" in told[1][3]
+    assert "heldout_latent" not in told[0][3]
+
+
+def test_bf16_trains_too(tmp_path):
+    result = phase1.run(config(precision="bf16", steps=3), toy.data(), tmp_path)
+    assert all(np.isfinite(result.losses))
+
+
+def test_each_epoch_is_a_permutation_and_position_is_a_number():
+    sampler = Sampler(10, seed=1)
+    stream = sampler.take(0, 30)
+    assert [sorted(stream[k : k + 10]) for k in (0, 10, 20)] == [list(range(10))] * 3
+    assert not np.array_equal(stream[:10], stream[10:20])
+    assert np.array_equal(Sampler(10, seed=1).take(17, 6), stream[17:23])
+    assert not np.array_equal(Sampler(10, seed=2).take(0, 10), stream[:10])
+
+
+def test_the_rate_warms_up_and_falls():
+    loop = toy.loop(steps=100, warmup=10, learning_rate=1.0, final_rate=0.1)
+    rates = [rate_at(step, loop) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[10] == 1.0
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[-1] == pytest.approx(0.1, abs=1e-3)
+
+
+def test_configurations_survive_json_and_unknown_keys_do_not():
+    written = to_json(config())
+    assert from_json(phase1.Phase1Config, written) == config()
+    with pytest.raises(ConfigError, match=r"Phase1Config\.loop: unknown key stepz"):
+        from_json(phase1.Phase1Config, written.replace('"steps"', '"stepz"'))

@@ -1,0 +1,131 @@
+"""The chair's page: the decision first, nothing hidden, nothing from outside, and honest about what has not run."""
+
+import datetime as dt
+import re
+
+import pytest
+
+from orchestration import board
+from orchestration.report.collect import collect
+from orchestration.report.page import render
+from tests.orchestration.report import sample
+
+
+def text(page: str) -> str:
+    """What a reader sees, on one line."""
+    body = re.sub(r"<style>.*?</style>|<[^>]+>", " ", page, flags=re.DOTALL)
+    return " ".join(body.split())
+
+
+def test_the_decision_comes_before_the_evidence(ran):
+    page = render(collect(ran.home))
+    seen = text(page)
+    assert seen.index("INCONCLUSIVE Phase 2, semantic integration, cannot be decided") < seen.index("Criteria.")
+    assert "Temporal ordering: interval straddles 0.85" in seen
+
+
+def test_every_row_of_the_gate_board_is_on_the_page(ran):
+    seen = text(render(collect(ran.home)))
+    decision = ran.log.latest(2)
+    for row in board.criteria_rows(decision):
+        assert f"{row['value']} {row['interval'].replace('>', '&gt;')}" in seen
+    assert "Spatial IoU over VLM only" in seen
+    assert "Reported beside; these do not gate" in seen
+
+
+def test_a_phase_that_has_not_run_says_so(ran):
+    page = render(collect(ran.home))
+    assert "End-to-end video generation with hybrid conditioning. Not run yet." in text(page)
+
+
+def test_a_home_without_any_decision_makes_a_page_too(empty):
+    seen = text(render(collect(empty.home)))
+    assert "NOT RUN YET No gate has been decided yet." in seen
+    assert "Made with stand-ins" not in seen
+
+
+def test_an_override_stands_beside_the_verdict_and_never_replaces_it(empty):
+    empty.decided(sample.phase1(lpips=sample.measured(0.6)))
+    empty.overridden(1, "The decoder is known to blur.")
+    seen = text(render(collect(empty.home)))
+    assert "NO-GO Phase 1, spatial reconstruction, is beyond a failure line: abort." in seen
+    assert "Overridden by A. Chair" in seen
+    assert "“The decoder is known to blur.” The verdict above stays" in seen
+    assert "by §4.3: spatial encoding alone is insufficient" in seen
+
+
+def test_an_expired_override_is_not_shown_as_one_that_counts(empty):
+    empty.decided(sample.phase1(lpips=sample.measured(0.6)))
+    today = dt.datetime.now(dt.UTC).date()
+    empty.overridden(1, "until tonight", today)
+    later = dt.datetime.combine(today + dt.timedelta(days=2), dt.time(), dt.UTC)
+    empty.log._clock = lambda: later
+    empty.log.note("a later day")
+    seen = text(render(collect(empty.home)))
+    assert "Overridden until it expired by A. Chair" in seen
+    assert "Action: abort. Overridden by" not in seen
+
+
+def test_a_newer_evaluation_than_the_decided_one_is_named(ran):
+    ran.evaluated(sample.phase1(lpips=sample.measured(0.2)))
+    assert "evaluated again after the gate decided" in text(render(collect(ran.home)))
+
+
+def test_a_broken_chain_is_loud(ran):
+    bundle = collect(ran.home)
+    broken = type(bundle)(**{**bundle.__dict__, "chain_broken": "decisions, row 1: its document was changed"})
+    assert 'class="override">The chain of hashes is broken: decisions, row 1' in render(broken)
+    assert "is whole" in text(render(bundle))
+
+
+def test_stand_ins_are_named_at_the_top_and_only_when_used(ran, empty, tmp_path):
+    page = render(collect(ran.home))
+    assert text(page).index("Made with stand-ins.") < text(page).index("The decision")
+    ran.decided(sample.phase1())
+    bundle = collect(ran.home)
+    real = {n: type(p)() for n, p in bundle.phases.items()}
+    assert "Made with stand-ins." not in render(type(bundle)(**{**bundle.__dict__, "phases": real}))
+
+
+def test_words_from_people_are_escaped(ran):
+    ran.overridden(2, "<script>alert('x')</script> & so on")
+    page = render(collect(ran.home))
+    assert "<script" not in page
+    assert "&lt;script&gt;alert" in page
+
+
+def test_the_page_needs_nothing_but_itself(ran):
+    page = render(collect(ran.home))
+    assert "<script" not in page
+    assert "url(" not in page
+    assert "@import" not in page
+    links = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert links
+    assert all(link.startswith(("data:image/png;base64,", "#")) for link in links)
+    anchors = {link[1:] for link in links if link.startswith("#")}
+    assert anchors <= set(re.findall(r'id="([^"]+)"', page))
+
+
+def test_cost_and_time_stand_against_plan(ran):
+    from orchestration import programme
+    from orchestration.ledger import Ledger
+    from orchestration.store import Store
+
+    ledger = Ledger(Store(ran.home.database), programme.load())
+    ledger.reserve("run", phase=2, gpus=2, max_hours=20, device="a100")
+    ledger.commit("run")
+    ledger.settle("run", 15)
+    seen = text(render(collect(ran.home)))
+    assert "Phase 2 100 h 30.0 h 0.0 h 70.0 h $60.00" in seen
+    assert "Phase 1: spatial reconstruction 2 weeks 3 min 39 s" in seen
+    assert "30.0 of 300" in seen
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_colour_the_style_uses_is_defined(ran, scheme):
+    style = re.search(r"<style>(.*?)</style>", render(collect(ran.home)), re.DOTALL)
+    assert style
+    used = set(re.findall(r"var\(--([a-z]+)\)", style[1])) - {"tone"}
+    roots = re.findall(r":root \{(.*?)\}", style[1], re.DOTALL)
+    defined = set(re.findall(r"--([a-z]+):", roots[0] if scheme == "light" else roots[0] + roots[1]))
+    assert used <= defined

@@ -1,0 +1,199 @@
+"""`foresight gate` and `foresight budget`: what they print, where, and how they exit."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from click.testing import Result
+from typer.testing import CliRunner
+
+from orchestration.board import criteria_rows, criteria_table
+from orchestration.cli.budget import budget
+from orchestration.cli.gate import gate_app
+from orchestration.documents import Decision, sha256
+from orchestration.gate import decide
+from orchestration.ledger import Ledger
+from orchestration.programme import DEFAULT_PATH, load
+from orchestration.store import Store
+from tests.orchestration.evaluations import document, evaluation, metric
+
+app = typer.Typer()
+app.add_typer(gate_app, name="gate")
+app.command()(budget)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FORESIGHT_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def foresight(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def printed(result: Result) -> Any:
+    """The one document on stdout."""
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+    return json.loads(result.stdout)
+
+
+def evaluated(home: Path, phase: int = 1, **metrics: Any) -> Path:
+    path = home / "runs" / "moving_shapes" / f"phase{phase}" / "evaluation.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document(phase, **metrics)))
+    return path
+
+
+def test_decide_records_and_prints_the_decision(home: Path) -> None:
+    evaluated(home)
+    body = printed(foresight("gate", "decide", "1", "--json"))
+    assert (body["schema"], body["verdict"], body["action"]) == ("foresight.decision/1", "GO", "continue")
+    assert body["pins"]["dataset"] == "moving_shapes"
+    assert body.pop("sha256") == sha256(body)
+    assert printed(foresight("gate", "decide", "1", "--json"))["previous_sha256"] is None, "decided once"
+    assert len(printed(foresight("gate", "log", "--json"))["entries"]) == 1
+
+
+def test_decide_without_an_evaluation_says_how_to_make_one(home: Path) -> None:
+    result = foresight("gate", "decide", "2")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "no evaluation of phase 2 at" in result.stderr
+    assert "foresight run" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_the_board_names_every_criterion_and_says_what_is_open(home: Path) -> None:
+    evaluated(home, spatial_iou=metric(0.76, 0.02))
+    shown = foresight("gate", "decide", "1").stdout
+    assert "Phase 1 gate: INCONCLUSIVE -> wait (stand-ins)" in shown
+    for text in ("spatial_iou", "lpips", "bbox_iou", "edge_f1", "> 0.75", "< 0.65", "0.74 .. 0.78", "6.1", "1025"):
+        assert text in shown
+
+
+@pytest.mark.parametrize("phase", [1, 2, 3])
+def test_the_board_fits_100_columns(phase: int) -> None:
+    from rich.console import Console
+
+    page = io.StringIO()
+    console = Console(width=100, file=page)
+    console.print(criteria_table(decide(load(), evaluation(phase, fvd=None, spatial_iou=metric(0.7, 0.2)))))
+    shown = page.getvalue()
+    assert "…" not in shown
+    assert "spatial_iou: interval straddles" in shown.replace("\n", " ")
+
+
+def test_rows_are_texts_for_any_table() -> None:
+    rows = {row["label"]: row for row in criteria_rows(decide(load(), evaluation(2)))}
+    assert rows["lpips"]["target"] == "< 0.28"
+    assert rows["lpips over vlm_only"]["gates"]
+    beside = criteria_rows(decide(load(), evaluation(1)))[-1]
+    assert (beside["label"], beside["gates"]) == ("spatial_iou (beside)", False)
+
+
+def test_show_tells_what_stands_and_whether_the_next_phase_may_start(home: Path) -> None:
+    assert "is not decided" in foresight("gate", "show", "1").stdout
+    evaluated(home, spatial_iou=metric(0.5))
+    foresight("gate", "decide", "1")
+    shown = printed(foresight("gate", "show", "1", "--json"))
+    assert shown["decision"]["verdict"] == "NO_GO"
+    assert not shown["next_phase"]["allowed"]
+    assert "may not start" in foresight("gate", "show", "1").stdout
+    assert printed(foresight("gate", "show", "3", "--json"))["next_phase"] is None
+
+
+def test_approve_is_signed_shown_and_logged(home: Path) -> None:
+    evaluated(home, spatial_iou=metric(0.5))
+    foresight("gate", "decide", "1")
+    signed = ("--by", "Chair", "--why", "one week", "--until", "2999-01-01")
+    body = printed(foresight("gate", "approve", "1", *signed, "--json"))
+    assert (body["by"], body["why"], body["until"]) == ("Chair", "one week", "2999-01-01")
+    assert "Overridden by Chair, until 2999-01-01: one week" in foresight("gate", "show", "1").stdout
+    assert printed(foresight("gate", "show", "1", "--json"))["next_phase"]["allowed"]
+    logged = printed(foresight("gate", "log", "--json"))
+    assert [entry["kind"] for entry in logged["entries"]] == ["decision", "override"]
+    assert "2 entries, the chain holds" in foresight("gate", "log").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--by", "Chair"),
+        ("--why", "because"),
+        ("--by", "Chair", "--why", " "),
+        ("--by", "", "--why", "because"),
+        ("--by", "Chair", "--why", "because", "--until", "tomorrow"),
+        ("--by", "Chair", "--why", "because", "--until", "2001-01-01"),
+    ],
+)
+def test_an_override_nobody_answers_for_is_wrong_usage(arguments: tuple[str, ...]) -> None:
+    result = foresight("gate", "approve", "1", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert printed(foresight("gate", "log", "--json"))["entries"] == []
+
+
+@pytest.mark.parametrize("phase", ["0", "4", "one"])
+def test_there_are_three_phases(phase: str) -> None:
+    assert foresight("gate", "show", phase).exit_code == 2
+
+
+def test_replay_answers_what_if_and_records_nothing(home: Path, tmp_path: Path) -> None:
+    path = evaluated(home, spatial_iou=metric(0.72))
+    assert printed(foresight("gate", "replay", "--evaluation", str(path), "--json"))["verdict"] == "MARGINAL"
+    other = tmp_path / "what-if.yaml"
+    text = DEFAULT_PATH.read_text(encoding="utf-8")
+    other.write_text(text.replace("target: 0.75, failure: 0.65", "target: 0.70, failure: 0.65", 1), encoding="utf-8")
+    replayed = foresight("gate", "replay", "--evaluation", str(path), "--programme", str(other), "--json")
+    body = Decision.model_validate(printed(replayed))
+    assert (body.verdict, body.previous_sha256) == ("GO", None)
+    assert not (home / "foresight.db").exists()
+
+
+def test_bad_files_are_wrong_input_in_one_line(home: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    shutil.copy(DEFAULT_PATH, bad)
+    bad.write_text(bad.read_text(encoding="utf-8") + "surprise: 1\n", encoding="utf-8")
+    path = str(evaluated(home))
+    for arguments in (("--evaluation", path, "--programme", str(bad)), ("--evaluation", str(tmp_path / "none.json"))):
+        result = foresight("gate", "replay", *arguments, "--json")
+        assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+
+
+def test_a_broken_log_fails_and_names_the_link(home: Path) -> None:
+    import sqlite3
+
+    evaluated(home)
+    foresight("gate", "decide", "1")
+    connection = sqlite3.connect(home / "foresight.db")
+    connection.execute("DROP TRIGGER decisions_no_update")
+    connection.execute("UPDATE decisions SET document = replace(document, '\"standins\":true', '\"standins\":false')")
+    connection.commit()
+    connection.close()
+    result = foresight("gate", "log", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["intact"] is False
+    assert "decisions, row 1" in result.stderr
+
+
+def test_every_command_helps_with_an_example() -> None:
+    for command in ("show", "decide", "approve", "replay", "log"):
+        assert f"foresight gate {command}" in foresight("gate", command, "--help").stdout
+    assert "foresight budget --json" in foresight("budget", "--help").stdout
+
+
+def test_budget_shows_caps_use_and_forecast(home: Path) -> None:
+    ledger = Ledger(Store(home / "foresight.db"), load())
+    ledger.reserve("train", phase=2, gpus=2, max_hours=10, device="a100")
+    ledger.commit("train")
+    body = printed(foresight("budget", "--json"))
+    assert [row["cap_gpu_hours"] for row in body["phases"]] == [80, 100, 120]
+    assert (body["phases"][1]["left_gpu_hours"], body["reservations"][0]["state"]) == (80, "committed")
+    shown = foresight("budget").stdout
+    assert "2 (§D.2)" in shown
+    assert "train: no throughput measured yet; enough: unclear" in shown

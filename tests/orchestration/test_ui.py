@@ -1,0 +1,77 @@
+"""The web pages: a port in use is one line and nothing is left running; what was started ends together."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from infra import ui
+from infra.ui import UiError, require_free
+from orchestration.home import REPOSITORY, Home
+
+SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
+
+
+@pytest.fixture
+def taken():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def free():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_a_port_in_use_is_said_in_one_line_and_nothing_is_started(tmp_path, taken):
+    command = [sys.executable, "-m", "orchestration.cli.app", "ui", "--dagster-port", str(taken), "--mlflow-port", str(free())]
+    environment = {**os.environ, "FORESIGHT_HOME": str(tmp_path / "home")}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=REPOSITORY)
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"foresight: port {taken} is in use, so Dagster's page cannot start; end what uses it or give --dagster-port"
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_free_port_is_let_through():
+    require_free("MLflow", free())
+
+
+def test_when_one_process_ends_by_itself_all_end_and_its_last_words_are_told(tmp_path, monkeypatch):
+    failing = [sys.executable, "-c", "import sys; sys.exit('no database')"]
+    started = []
+    real = subprocess.Popen
+
+    def spy(*arguments, **options):
+        started.append(real(*arguments, **options))
+        return started[-1]
+
+    monkeypatch.setattr(ui, "commands", lambda *_: {"dagster": SLEEPER, "mlflow": failing})
+    monkeypatch.setattr(ui.subprocess, "Popen", spy)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    with pytest.raises(UiError, match="mlflow ended with status 1: no database"):
+        ui.serve(Home(tmp_path / "home"), free(), free())
+    assert [process.poll() is not None for process in started] == [True, True]
+
+
+def test_sigterm_ends_every_process_group(tmp_path):
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom infra import ui\nfrom orchestration.home import Home\n"
+        f"ui.commands = lambda *_: {{'dagster': {SLEEPER!r}, 'mlflow': {SLEEPER!r}}}\nui._answers = lambda port: True\n"
+        f"sys.exit(ui.serve(Home(Path({str(tmp_path / 'home')!r})), {free()}, {free()}))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+    assert process.stdout and process.stdout.readline().startswith("Dagster")
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) == 2
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    time.sleep(0.2)
+    assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
