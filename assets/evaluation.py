@@ -1,7 +1,8 @@
 """What a phase's checkpoints are worth, measured on held-out clips: the only place that decodes pixels again.
 
-Each metric carries its protocol and a 95% bootstrap interval over clips, and stands beside the baselines: copy of the last
-frame, mean frame, VAE round trip (the ceiling), shuffled conditioning. The result is the evaluation document of a phase.
+Each metric carries its protocol and a 95% bootstrap interval over clips, and stands beside the baselines: copy of the
+last frame, mean frame, VAE round trip (the ceiling), shuffled conditioning. The result is the evaluation document of
+a phase.
 """
 
 import dagster as dg
@@ -50,7 +51,7 @@ def _evaluation(dataset: Dataset, phase: Phase) -> dg.AssetsDefinition:
         group_name=groups.PHASES[phase],
         owners=groups.SCIENCE,
         kinds={"pytorch", "json"},
-        **groups.described(__doc__),
+        description=groups.described(__doc__),
     )
     def evaluation(context: dg.AssetExecutionContext, foresight: Foresight) -> dg.MaterializeResult:
         return phase_stage.evaluate(context, foresight, dataset, phase)

@@ -1,8 +1,9 @@
 """What the frozen networks see in each clip, made once and kept.
 
-`dinov2` says where things are (patch tokens with positions, one frame per latent frame), `qwen` says what happens and when
-(tokens of the vision-language model), `latents` is what the video decoder must be given (normalised VAE latents).
-Stores are addressed by clip and by fingerprint: features of clips that are done are not made again when clips are added.
+`dinov2` says where things are (patch tokens with positions, one frame per latent frame), `qwen` says what happens and
+when (tokens of the vision-language model), `latents` is what the video decoder must be given (normalised VAE
+latents). Stores are addressed by clip and by fingerprint: features of clips that are done are not made again when
+clips are added.
 """
 
 import dagster as dg

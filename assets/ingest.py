@@ -1,8 +1,9 @@
 """Clips, decoded once.
 
-`clips` are the raw files with their manifest: generated, taken from a package, or a folder of one's own; data.dvc holds
-their hash. `shards` holds every usable clip as frames of one size, with a Parquet index and a hash for each shard; a clip
-that cannot be read, is too short, too large or lies outside its folder is in the quarantine table with the reason.
+`clips` are the raw files with their manifest: generated, taken from a package, or a folder of one's own; data.dvc
+holds their hash. `shards` holds every usable clip as frames of one size, with a Parquet index and a hash for each
+shard; a clip that cannot be read, is too short, too large or lies outside its folder is in the quarantine table with
+the reason.
 """
 
 import dagster as dg

@@ -1,7 +1,7 @@
 """Phase 1: spatial reconstruction (§1.4).
 
-The fusion module learns to turn DINOv2 tokens alone into VAE latents, and through the frozen decoder into pixels; the VLM
-stream is absent. Purpose: to know that the spatial pathway carries before anything is added to it.
+The fusion module learns to turn DINOv2 tokens alone into VAE latents, and through the frozen decoder into pixels; the
+VLM stream is absent. Purpose: to know that the spatial pathway carries before anything is added to it.
 """
 
 import dagster as dg
@@ -21,7 +21,7 @@ def assets(dataset: Dataset) -> list[dg.AssetsDefinition]:
         group_name=groups.PHASE1,
         owners=groups.SCIENCE,
         kinds={"pytorch", "mlflow"},
-        **groups.described(__doc__),
+        description=groups.described(__doc__),
     )
     def phase1(context: dg.AssetExecutionContext, foresight: Foresight) -> dg.MaterializeResult:
         return phase_stage.train(context, foresight, dataset, 1)

@@ -1,7 +1,8 @@
 """Phase 2: semantic integration (§1.4).
 
-The VLM stream joins. Three arms with equal parameters, tokens and steps: `hybrid`, `vlm_only`, `dino_only`; only against the
-two single streams can the hybrid be said to exceed them (§4.4). Not dispatched without Phase 1's GO or a recorded override.
+The VLM stream joins. Three arms with equal parameters, tokens and steps: `hybrid`, `vlm_only`, `dino_only`; only
+against the two single streams can the hybrid be said to exceed them (§4.4). Not dispatched without Phase 1's GO or a
+recorded override.
 """
 
 import dagster as dg
@@ -21,7 +22,7 @@ def assets(dataset: Dataset) -> list[dg.AssetsDefinition]:
         group_name=groups.PHASE2,
         owners=groups.SCIENCE,
         kinds={"pytorch", "mlflow"},
-        **groups.described(__doc__),
+        description=groups.described(__doc__),
     )
     def phase2(context: dg.AssetExecutionContext, foresight: Foresight) -> dg.MaterializeResult:
         return phase_stage.train(context, foresight, dataset, 2)

@@ -1,7 +1,7 @@
 """Phase 3: the full system (§1.4).
 
-Flow matching in the LTX transformer, conditioned by the hybrid's tokens: LoRA on its attention and the fusion module learn
-together. Not dispatched without Phase 2's GO or a recorded override.
+Flow matching in the LTX transformer, conditioned by the hybrid's tokens: LoRA on its attention and the fusion module
+learn together. Not dispatched without Phase 2's GO or a recorded override.
 """
 
 import dagster as dg
@@ -21,7 +21,7 @@ def assets(dataset: Dataset) -> list[dg.AssetsDefinition]:
         group_name=groups.PHASE3,
         owners=groups.SCIENCE,
         kinds={"pytorch", "mlflow"},
-        **groups.described(__doc__),
+        description=groups.described(__doc__),
     )
     def phase3(context: dg.AssetExecutionContext, foresight: Foresight) -> dg.MaterializeResult:
         return phase_stage.train(context, foresight, dataset, 3)

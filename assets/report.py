@@ -1,7 +1,7 @@
 """The chair's page: one self-contained HTML file.
 
-The decision first, then the evidence with intervals and baselines, frame strips, cost and time against plan, and what was
-a stand-in. It is made of what the log, the ledger and the runs' folders hold; nothing is computed for it.
+The decision first, then the evidence with intervals and baselines, frame strips, cost and time against plan, and what
+was a stand-in. It is made of what the log, the ledger and the runs' folders hold; nothing is computed for it.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ def asset(dataset: Dataset, after: list[dg.AssetKey]) -> dg.AssetsDefinition:
         group_name=groups.REPORT,
         owners=groups.CHAIR,
         kinds={"html"},
-        **groups.described(__doc__),
+        description=groups.described(__doc__),
     )
     def report(context: dg.AssetExecutionContext, foresight: Foresight) -> dg.MaterializeResult:
         from orchestration.report.collect import collect

@@ -1,7 +1,7 @@
 """The web pages as plain processes on loopback: Dagster's webserver and daemon, and MLflow's, each in its own group.
 
-They start together and end together: on Ctrl-C, on SIGTERM, or when one of them ends. A port in use is seen before anything
-starts, so that nothing is left running.
+They start together and end together: on Ctrl-C, on SIGTERM, or when one of them ends. A port in use is seen before
+anything starts, so that nothing is left running.
 """
 
 import os
@@ -63,7 +63,10 @@ def serve(home: Home, dagster_port: int, mlflow_port: int) -> int:
     with _processes(commands(home, dagster_port, mlflow_port), environment, logs) as running:
         try:
             _wait_for({"dagster": dagster_port, "mlflow": mlflow_port}, running, logs)
-            print(f"Dagster  http://{HOST}:{dagster_port}\nMLflow   http://{HOST}:{mlflow_port}\nCtrl-C ends both.", flush=True)
+            print(
+                f"Dagster  http://{HOST}:{dagster_port}\nMLflow   http://{HOST}:{mlflow_port}\nCtrl-C ends both.",
+                flush=True,
+            )
             while True:
                 _require_alive(running, logs)
                 time.sleep(0.5)
@@ -80,7 +83,9 @@ def require_free(name: str, port: int) -> None:
             probe.bind((HOST, port))
         except OSError:
             option = f"--{name.lower()}-port"
-            raise UiError(f"port {port} is in use, so {name}'s page cannot start; end what uses it or give {option}") from None
+            raise UiError(
+                f"port {port} is in use, so {name}'s page cannot start; end what uses it or give {option}"
+            ) from None
 
 
 @contextmanager
@@ -92,7 +97,12 @@ def _processes(table: dict[str, list[str]], environment: dict[str, str], logs: P
         for name, command in table.items():
             with (logs / f"{name}.log").open("w", encoding="utf-8") as log:
                 running[name] = subprocess.Popen(
-                    command, env=environment, cwd=os.environ["DAGSTER_HOME"], stdout=log, stderr=log, start_new_session=True
+                    command,
+                    env=environment,
+                    cwd=os.environ["DAGSTER_HOME"],
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
                 )
         yield running
     finally:
@@ -112,7 +122,9 @@ def _wait_for(ports: dict[str, int], running: dict[str, Any], logs: Path) -> Non
         while not _answers(port):
             _require_alive(running, logs)
             if time.monotonic() > deadline:
-                raise UiError(f"{name}'s page did not answer on port {port} in {READY_S:.0f} s; see {logs / f'{name}.log'}")
+                raise UiError(
+                    f"{name}'s page did not answer on port {port} in {READY_S:.0f} s; see {logs / f'{name}.log'}"
+                )
             time.sleep(0.3)
 
 

@@ -1,6 +1,7 @@
 """What every data asset does: nothing when DVC says the stage is unchanged, else its command, a commit and a push.
 
-The asset's DataVersion is the hash that DVC keeps for what the stage made, so Dagster and DVC name the same bytes alike.
+The asset's DataVersion is the hash that DVC keeps for what the stage made, so Dagster and DVC name the same bytes
+alike.
 """
 
 import json
@@ -38,7 +39,9 @@ def make(context: dg.AssetExecutionContext, foresight: Foresight, dataset: Datas
 
 
 def fresh(workspace: Workspace, dataset: Dataset, stage: str) -> bool:
-    """Whether the stage needs nothing. Clips have no command in DVC: what they were made from is asked of their receipt."""
+    """Whether the stage needs nothing. Clips have no command in DVC: what they were made from is asked of their
+    receipt.
+    """
     if stage == CLIPS:
         from orchestration.stages.clips import asked, receipt
 

@@ -64,7 +64,9 @@ def params(dataset: Dataset, profile: Profile) -> dict[str, Any]:
     table["shards"].update(frames=clips.frames, size=clips.size, clips_per_shard=clips.per_shard)
     for stage, name in (("dinov2", "dinov2"), ("qwen", "qwen"), ("latents", "vae")):
         folder = profile.weights.folder(name)
-        table[stage].update(weights=getattr(profile.weights, name), weights_sha256=weights_sha256(folder), batch=clips.batch)
+        table[stage].update(
+            weights=getattr(profile.weights, name), weights_sha256=weights_sha256(folder), batch=clips.batch
+        )
     if dataset.source == GENERATED:
         table["clips"].update(
             train=clips.train, heldout=clips.heldout, frames=clips.frames, size=clips.size, seed=clips.seed

@@ -14,7 +14,6 @@ from orchestration.resources import Foresight
 from orchestration.schedules import schedules
 from orchestration.sensors import sensors
 
-
 JOB = "programme"
 
 

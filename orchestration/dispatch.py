@@ -73,7 +73,7 @@ class _Tap:
 def dispatch(
     context: dg.AssetExecutionContext, command: str, *, cwd: Path, each: Listener | None = None
 ) -> dict[str, Any]:
-    """Run `command` in `cwd` and give back the `result` of the worker's final message; `each` is called with its progress.
+    """Run `command` in `cwd`; the `result` of the worker's final message. `each` is called with its progress.
 
     Raises:
         DispatchError: it could not start, it failed, or it ended without a final message.
@@ -92,7 +92,9 @@ def dispatch(
         why = reader.messages.get("failed", {}).get("error") or (tail[-1].strip() if tail else "it said nothing")
         raise DispatchError(f"`{command}` in {cwd} ended with {_ending(code)}: {why}")
     if "result" not in reader.messages:
-        raise DispatchError(f"`{command}` in {cwd} exited 0 without its final message; its work is not trusted: run it again")
+        raise DispatchError(
+            f"`{command}` in {cwd} exited 0 without its final message; its work is not trusted: run it again"
+        )
     return reader.messages["result"]["result"]
 
 

@@ -4,7 +4,6 @@ from typing import Any, TextIO
 
 from orchestration.progress import Every, Progress
 
-
 CHECKS = "/fit"
 
 
@@ -73,7 +72,9 @@ def _bar(console: Any) -> Any:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn())
-    return Progress(*columns, TextColumn("{task.fields[numbers]}"), TimeElapsedColumn(), console=console, transient=True)
+    return Progress(
+        *columns, TextColumn("{task.fields[numbers]}"), TimeElapsedColumn(), console=console, transient=True
+    )
 
 
 def clock(seconds: float) -> str:

@@ -1,4 +1,6 @@
-"""What every gate asset does: decide the evaluation that stands, record it, show it, mirror it to MLflow (design §7, §12)."""
+"""What every gate asset does: decide the evaluation that stands, record it, show it, mirror it to MLflow (design §7,
+§12).
+"""
 
 import dagster as dg
 from pydantic import Field
@@ -35,7 +37,9 @@ def decide(
         override = log.approve(phase, config.override_by, config.override_why, dataset=dataset.name, profile=profile)
         context.log.warning(f"phase {phase}: {decision.verdict}, overridden by {override.by}: {override.why}")
     tracking.decided(foresight.home, decision, override.document() if override else None)
-    said = {} if override is None or decision.verdict == "GO" else {"override": dg.MetadataValue.json(override.document())}
+    said = (
+        {} if override is None or decision.verdict == "GO" else {"override": dg.MetadataValue.json(override.document())}
+    )
     return dg.MaterializeResult(
         data_version=dg.DataVersion(decision.sha256[:32]),
         metadata={

@@ -1,6 +1,6 @@
 """Names that the asset graph shares: groups in the order of the programme, owners, kinds, keys."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import dagster as dg
 
@@ -22,9 +22,9 @@ def key(dataset: str, name: str) -> dg.AssetKey:
     return dg.AssetKey([dataset, name])
 
 
-def described(doc: str | None) -> dict[str, Any]:
+def described(doc: str | None) -> str:
     """A module's docstring as an asset's description."""
-    return {"description": (doc or "").strip()}
+    return (doc or "").strip()
 
 
 ORDER = ("clips", "shards", "dinov2", "qwen", "latents", "phase1", "phase2", "phase3", "evaluation", "report")

@@ -1,4 +1,5 @@
-"""Where the state of a programme lives: one folder, $FORESIGHT_HOME or .foresight under the working folder (design §11).
+"""Where the state of a programme lives: one folder, $FORESIGHT_HOME or .foresight under the working folder (design
+§11).
 
 Nothing else in the code joins these paths; whoever wants to know where a file is reads this one.
 """

@@ -47,7 +47,14 @@ class Job(BaseModel):
     @property
     def fingerprint(self) -> str:
         """What the result depends on."""
-        said = {"name", "device", "standins", "fusion", "lora", "evaluation" if self.stage == EVALUATE else f"phase{self.phase}"}
+        said = {
+            "name",
+            "device",
+            "standins",
+            "fusion",
+            "lora",
+            "evaluation" if self.stage == EVALUATE else f"phase{self.phase}",
+        }
         profile = self.profile.model_dump(mode="json", include=said)
         parts = (profile, self.data_versions, self.weights, self.input_fingerprints)
         return fingerprint({"stage": self.stage, "phase": self.phase, "source": source_sha256(), "parts": parts})

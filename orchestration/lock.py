@@ -1,6 +1,7 @@
 """One run at a time in one home: an advisory file lock that the kernel lets go of when its holder dies.
 
-The file stays behind, its content is only for the message; what counts is the lock on it, so a killed run leaves nothing stale.
+The file stays behind, its content is only for the message; what counts is the lock on it, so a killed run leaves
+nothing stale.
 """
 
 import fcntl
@@ -25,7 +26,9 @@ def hold(path: Path, what: str) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise RunningError(f"{path.parent}: {_holder(file.read())}; wait for it or end it, then try again") from None
+            raise RunningError(
+                f"{path.parent}: {_holder(file.read())}; wait for it or end it, then try again"
+            ) from None
         file.truncate(0)
         file.write(json.dumps({"pid": os.getpid(), "what": what, "since": time.time()}))
         file.flush()

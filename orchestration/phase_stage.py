@@ -1,6 +1,8 @@
-"""What every phase asset does: ask for clearance, reserve the budget, send a typed job, settle, report (design §7, §8).
+"""What every phase asset does: ask for clearance, reserve the budget, send a typed job, settle, report (design §7,
+§8).
 
-A result on disk that was made from the same inputs, weights, recipe and source is taken as it is, and the asset says so.
+A result on disk that was made from the same inputs, weights, recipe and source is taken as it is, and the asset says
+so.
 """
 
 import json
@@ -44,7 +46,9 @@ def evaluation_job(foresight: Foresight, dataset: Dataset, phase: Phase, trained
     return _job(foresight, dataset, EVALUATE, phase, f"phase{phase}/evaluation", trained, tuple(weights))
 
 
-def train(context: dg.AssetExecutionContext, foresight: Foresight, dataset: Dataset, phase: Phase) -> dg.MaterializeResult:
+def train(
+    context: dg.AssetExecutionContext, foresight: Foresight, dataset: Dataset, phase: Phase
+) -> dg.MaterializeResult:
     """Train a phase, if it may be and has to be."""
     log = decisions(foresight.home)
     cleared = clearance(phase, log, programme(), dataset=dataset.name, profile=foresight.profile.name).require()
@@ -83,8 +87,12 @@ def finished(job: Job) -> dict[str, Any] | None:
 
 
 def metric_table(document: Mapping[str, Any]) -> dict[str, dg.MetadataValue]:
-    """The metrics of an evaluation, with their intervals and protocols, as a table; and each value to plot over runs."""
-    rows = [dg.TableRecord({"metric": name, **{k: _cell(v) for k, v in m.items()}}) for name, m in document["metrics"].items()]
+    """The metrics of an evaluation, with their intervals and protocols, as a table; and each value to plot over runs.
+    """
+    rows = [
+        dg.TableRecord({"metric": name, **{k: _cell(v) for k, v in m.items()}})
+        for name, m in document["metrics"].items()
+    ]
     columns = ["metric", "value", "low", "high", "n", "protocol"]
     schema = dg.TableSchema([dg.TableColumn(name, "string") for name in columns])
     values = {name: m["value"] for name, m in document["metrics"].items() if m["value"] is not None}

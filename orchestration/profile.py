@@ -138,5 +138,7 @@ def weights_folder(name: str) -> Path:
     """Where a folder of weights named in a profile or in params.yaml lies."""
     path = Path(os.path.expandvars(name)).expanduser()
     if "$" in str(path):
-        raise ProfileError(f"weights {name!r}: the environment variable is not set; set it to the folder of the weights")
+        raise ProfileError(
+            f"weights {name!r}: the environment variable is not set; set it to the folder of the weights"
+        )
     return path if path.is_absolute() else REPOSITORY / path

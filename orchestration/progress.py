@@ -1,7 +1,7 @@
 """How far a stage has come: the one message that a worker sends while it works, and who listens to it.
 
-The worker prints it and sends it over Dagster Pipes; `foresight run` listens and draws it; in Dagster's own runs it goes
-to the event log.
+The worker prints it and sends it over Dagster Pipes; `foresight run` listens and draws it; in Dagster's own runs it
+goes to the event log.
 """
 
 import time

@@ -1,4 +1,6 @@
-"""What every asset is given: the home, the profile, and the datasets of both. Plain strings, so that it loads at once."""
+"""What every asset is given: the home, the profile, and the datasets of both. Plain strings, so that it loads at
+once.
+"""
 
 from pathlib import Path
 

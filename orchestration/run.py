@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import Any, TextIO
 
 import dagster as dg
 
@@ -53,7 +53,13 @@ class Outcome:
 
 
 def run(
-    home: Home, *, profile: str = "", data: str = "", until: str = "", override: tuple[str, str] = ("", ""), quiet: bool = False
+    home: Home,
+    *,
+    profile: str = "",
+    data: str = "",
+    until: str = "",
+    override: tuple[str, str] = ("", ""),
+    quiet: bool = False,
 ) -> Outcome:
     """Materialize the programme and show how it goes.
 
@@ -116,10 +122,10 @@ def _note(entry: dg.EventLogEntry, outcome: Outcome, display: Display) -> None:
         display.fail(stage, outcome.failures[stage])
 
 
-def _message(error: object) -> str:
-    """The last error's own words, without the name of its class in front."""
+def _message(error: Any) -> str:
+    """The error's own words: Dagster puts the name of its class in front."""
     text = one_line(RuntimeError(getattr(error, "message", "") or "it failed without a word"))
-    return text.split(": ", 1)[1] if "." in text.split(": ", 1)[0] and ": " in text else text
+    return text.removeprefix(f"{getattr(error, 'cls_name', '')}: ").split(f"{getattr(error, 'cls_name', '')}: ", 1)[-1]
 
 
 def _overrides(keys: list[dg.AssetKey], override: tuple[str, str]) -> dict[str, object]:

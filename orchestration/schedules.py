@@ -1,7 +1,8 @@
 """What happens by the calendar: a weekly report, and the checkpoints of weeks 3, 5 and 7 (§4.4).
 
-The weeks are counted from the programme's first day, $FORESIGHT_START (YYYY-MM-DD); without it no checkpoint is due and the
-tick says so. A checkpoint asks for the phase's gate; what has not been evaluated by then fails there, in the open.
+The weeks are counted from the programme's first day, $FORESIGHT_START (YYYY-MM-DD); without it no checkpoint is due
+and the tick says so. A checkpoint asks for the phase's gate; what has not been evaluated by then fails there, in the
+open.
 """
 
 import datetime as dt

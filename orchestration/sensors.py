@@ -1,4 +1,5 @@
-"""What happens by itself, once a person switches it on: a new evaluation is decided once, a GO launches the next phase once.
+"""What happens by itself, once a person switches it on: a new evaluation is decided once, a GO launches the next
+phase once.
 
 The decisions are plain functions over the instance and the log; the sensors are thin. A run_key makes a tick that is
 repeated, by a restart or a crash, ask for the same run and not for another.
@@ -22,7 +23,9 @@ LAST = max(PHASES)
 
 def phase_keys(dataset: Dataset, phase: int) -> list[dg.AssetKey]:
     """A phase with its evaluation and its gate."""
-    return [groups.key(dataset.name, name) for name in (f"phase{phase}", f"phase{phase}_evaluation", f"phase{phase}_gate")]
+    return [
+        groups.key(dataset.name, name) for name in (f"phase{phase}", f"phase{phase}_evaluation", f"phase{phase}_gate")
+    ]
 
 
 def to_decide(event: dg.EventLogEntry | None, dataset: Dataset, phase: int) -> dg.RunRequest | None:
@@ -30,7 +33,7 @@ def to_decide(event: dg.EventLogEntry | None, dataset: Dataset, phase: int) -> d
     if event is None:
         return None
     return dg.RunRequest(
-        run_key=f"decide/{dataset.name}/{phase}/{event.storage_id}",
+        run_key=f"decide/{dataset.name}/{phase}/{event.run_id}",
         asset_selection=[groups.key(dataset.name, f"phase{phase}_gate")],
     )
 

@@ -1,6 +1,8 @@
-"""The budget around one dispatch: reserved before, committed at the start, settled at the end whatever the end is (design §8).
+"""The budget around one dispatch: reserved before, committed at the start, settled at the end whatever the end is
+(design §8).
 
-A key is new for each attempt, so a retry is paid for by itself; a dispatcher that dies leaves a reservation that expires.
+A key is new for each attempt, so a retry is paid for by itself; a dispatcher that dies leaves a reservation that
+expires.
 """
 
 import time
@@ -26,7 +28,9 @@ def reserved(job: Job, attempt: str) -> Iterator[Callable[[Progress], None]]:
     from orchestration.store import Store
 
     ledger, budget = Ledger(Store(Home(job.home).database), programme()), job.profile.budget
-    key = f"{job.dataset}/{job.stage}{job.phase if job.stage == 'evaluate' else ''}/{job.fingerprint[:12]}/{attempt[:8]}"
+    key = (
+        f"{job.dataset}/{job.stage}{job.phase if job.stage == 'evaluate' else ''}/{job.fingerprint[:12]}/{attempt[:8]}"
+    )
     ledger.reserve(
         key,
         phase=job.phase,

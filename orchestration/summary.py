@@ -18,7 +18,9 @@ def print_summary(home: Home, seconds: Mapping[str, float], made: Mapping[str, b
 
     console = Console(highlight=False)
     console = console if console.is_terminal else Console(highlight=False, width=120)
-    table = Table("stage", "time", "", box=box.SIMPLE_HEAD, pad_edge=False, title="Time of each stage", title_justify="left")
+    table = Table(
+        "stage", "time", "", box=box.SIMPLE_HEAD, pad_edge=False, title="Time of each stage", title_justify="left"
+    )
     for stage, took in seconds.items():
         table.add_row(stage, clock(took), "" if made.get(stage, True) else "stood already")
     table.add_section()
@@ -30,7 +32,9 @@ def print_summary(home: Home, seconds: Mapping[str, float], made: Mapping[str, b
         if decision is None:
             continue
         console.print(criteria_table(decision))
-        override = log.live_override(phase, dataset=_text(decision.pins.get("dataset")), profile=_text(decision.pins.get("profile")))
+        override = log.live_override(
+            phase, dataset=_text(decision.pins.get("dataset")), profile=_text(decision.pins.get("profile"))
+        )
         if override and decision.verdict != "GO":
             console.print(f"[bold]Overridden[/] by {override.by}: {override.why}")
     if home.report.is_file():

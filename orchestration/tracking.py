@@ -102,7 +102,9 @@ FLUSH = 25
 
 @contextmanager
 def steps(run: Run, reporter: Callable[..., None]) -> Iterator[Callable[..., None]]:
-    """A `progress` that tells the reporter and writes each step's numbers to a run, many at a time: a write costs 10 ms."""
+    """A `progress` that tells the reporter and writes each step's numbers to a run, many at a time: a write costs 10
+    ms.
+    """
     import mlflow
     from mlflow.entities import Metric
 
@@ -180,7 +182,9 @@ def decided(home: Home, decision: Any, override: Mapping[str, Any] | None) -> No
     connect(home)
     _experiment(home, GATES)
     marks = {"verdict": decision.verdict, "action": decision.action, "decision_sha256": decision.sha256}
-    pinned = {name: str(decision.pins[name]) for name in ("dataset", "data_version", "code_commit") if name in decision.pins}
+    pinned = {
+        name: str(decision.pins[name]) for name in ("dataset", "data_version", "code_commit") if name in decision.pins
+    }
     with mlflow.start_run(run_name=f"phase {decision.phase} {decision.verdict}", tags={**marks, **pinned}) as run:
         made = Run(run.info.run_id)
         made.params({"phase": decision.phase, "overridden_by": (override or {}).get("by", "")})

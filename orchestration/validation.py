@@ -65,14 +65,15 @@ CLIP_TABLE = (
 FEATURES = (
     Expected("every_clip_has_features", "ExpectColumnValuesToNotBeNull", "No clip is without", {"column": "std"}),
     Expected(
-        "values_are_finite", "ExpectColumnValuesToBeInSet", "No NaN, no infinity", {"column": "finite", "value_set": [True]}
+        "values_are_finite",
+        "ExpectColumnValuesToBeInSet",
+        "No NaN, no infinity",
+        {"column": "finite", "value_set": [True]},
     ),
     Expected(
         "features_vary", "ExpectColumnValuesToBeBetween", "No clip's are constant", {"column": "std", "min_value": 1e-4}
     ),
-    Expected(
-        "scale_is_sane", "ExpectColumnValuesToBeBetween", "They fit 16 bits", {"column": "std", "max_value": 1e3}
-    ),
+    Expected("scale_is_sane", "ExpectColumnValuesToBeBetween", "They fit 16 bits", {"column": "std", "max_value": 1e3}),
 )
 
 
@@ -103,13 +104,17 @@ def feature_table(stage: str) -> Callable[[Workspace], "pd.DataFrame"]:
                 tensor = file.get_slice(name)
                 for clip, row in zip(clips["clip_id"], clips["row"], strict=True):
                     values = tensor[int(row)].astype(np.float32)
-                    rows.append({"clip_id": clip, "std": float(values.std()), "finite": bool(np.isfinite(values).all())})
+                    rows.append(
+                        {"clip_id": clip, "std": float(values.std()), "finite": bool(np.isfinite(values).all())}
+                    )
         return pd.DataFrame(rows)
 
     return table
 
 
-def checks(dataset: Dataset, stage: str, expected: Sequence[Expected], table: Callable[[Workspace], Any]) -> dg.AssetChecksDefinition:
+def checks(
+    dataset: Dataset, stage: str, expected: Sequence[Expected], table: Callable[[Workspace], Any]
+) -> dg.AssetChecksDefinition:
     """The asset checks of one data asset."""
     key = dg.AssetKey([dataset.name, stage])
     specs = [dg.AssetCheckSpec(one.name, asset=key, description=one.says) for one in expected]
@@ -148,15 +153,21 @@ def validate(frame: "pd.DataFrame", expected: Sequence[Expected]) -> list[tuple[
     """Hold a table against the expectations."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")
-    batch = context.data_sources.add_pandas("frames").add_dataframe_asset("table").add_batch_definition_whole_dataframe("whole")
-    suite = gx.ExpectationSuite(
-        name="fit", expectations=[getattr(gx.expectations, one.kind)(**one.arguments, meta={"name": one.name}) for one in expected]
+    batch = (
+        context.data_sources.add_pandas("frames")
+        .add_dataframe_asset("table")
+        .add_batch_definition_whole_dataframe("whole")
     )
-    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+    suite = gx.ExpectationSuite(
+        name="fit",
+        expectations=[getattr(gx.expectations, one.kind)(**one.arguments, meta={"name": one.name}) for one in expected],
+    )
+    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     result = batch.get_batch({"dataframe": frame}).validate(suite)
-    by_name = {one.expectation_config.meta["name"]: one for one in result.results}
+    by_name: dict[str, Any] = {config.meta["name"]: one for one in result.results if (config := one.expectation_config)}
     return [(one.name, bool(by_name[one.name].success), _observed(by_name[one.name])) for one in expected]
 
 

@@ -1,4 +1,6 @@
-"""What a result was made from, in one hash: data versions, weights, recipe and source. Same hash, same result, no second run."""
+"""What a result was made from, in one hash: data versions, weights, recipe and source. Same hash, same result, no
+second run.
+"""
 
 import hashlib
 import json
@@ -37,7 +39,9 @@ def code_commit() -> str:
 
 
 def weights_sha256(folder: Path) -> str:
-    """The hash of a folder of weights, the one that `models.frozen` computes on loading; here without importing torch."""
+    """The hash of a folder of weights, the one that `models.frozen` computes on loading; here without importing
+    torch.
+    """
     files = sorted(p for p in folder.rglob("*") if p.suffix in {".safetensors", ".json"})
     if not any(p.suffix == ".safetensors" for p in files):
         raise VersionError(f"{folder}: no *.safetensors here; point the profile at a folder of weights")
@@ -47,7 +51,9 @@ def weights_sha256(folder: Path) -> str:
 @cache
 def _weights(files: tuple[tuple[str, Path, int, int], ...]) -> str:
     """Cached by name, time and size: a run asks for each folder several times."""
-    return hashlib.sha256(json.dumps({name: _sha256(p) for name, p, _, _ in files}, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps({name: _sha256(p) for name, p, _, _ in files}, sort_keys=True).encode()
+    ).hexdigest()
 
 
 def _sha256(path: Path) -> str:

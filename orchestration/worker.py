@@ -1,8 +1,8 @@
 """The one door to a worker: `python -m orchestration.worker STAGE [--job FILE]` (design §2).
 
-A stage of dvc.yaml reads ./params.yaml of the workspace it stands in; every other stage reads a typed job file. Both print
-plain progress lines and, when Dagster started them, report by Pipes. The last message carries the result: without it the
-work is not trusted.
+A stage of dvc.yaml reads ./params.yaml of the workspace it stands in; every other stage reads a typed job file. Both
+print plain progress lines and, when Dagster started them, report by Pipes. The last message carries the result:
+without it the work is not trusted.
 """
 
 import argparse

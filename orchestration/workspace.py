@@ -1,8 +1,8 @@
 """The DVC workspace of one dataset: its data.dvc, dvc.yaml, params.yaml and dvc.lock, under the home (design §3).
 
-A run works here and never in the user's git tree, so that it leaves no dvc.lock of its own behind in a commit. Copies of
-the repository's dvc.yaml and params.yaml are taken; of params.yaml only what dataset and profile differ in is changed.
-DVC is used through its Python API and imported late: it costs a second that the definitions must not pay.
+A run works here and never in the user's git tree, so that it leaves no dvc.lock of its own behind in a commit. Copies
+of the repository's dvc.yaml and params.yaml are taken; of params.yaml only what dataset and profile differ in is
+changed. DVC is used through its Python API and imported late: it costs a second that the definitions must not pay.
 """
 
 import os
@@ -53,7 +53,8 @@ class Workspace:
             return not repo.status(targets=[self._target(stage)])
 
     def clear(self, stage: str) -> None:
-        """Remove what a stage made under other parameters, as DVC does before a stage runs; DVC's cache keeps the bytes.
+        """Remove what a stage made under other parameters, as DVC does before a stage runs; DVC's cache keeps the
+        bytes.
 
         Under the same parameters outs stay, so that only what is missing is made.
         """
@@ -110,13 +111,16 @@ class Workspace:
         try:
             return yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]
         except (yaml.YAMLError, TypeError, KeyError) as error:
-            raise WorkspaceError(f"{path}: damaged ({type(error).__name__}); remove it, the next run makes it anew") from error
+            raise WorkspaceError(
+                f"{path}: damaged ({type(error).__name__}); remove it, the next run makes it anew"
+            ) from error
 
     def _init(self) -> None:
         from dvc.repo import Repo
 
         _quiet()
-        with Repo.init(str(self.root), no_scm=True) as repo, repo.config.edit("repo") as config:
+        with Repo.init(str(self.root), no_scm=True) as repo, repo.config.edit("repo") as edited:
+            config: Any = edited
             self.remote.mkdir(parents=True, exist_ok=True)
             config["core"].update({"analytics": False, "check_update": False, "remote": REMOTE})
             config["remote"][REMOTE] = {"url": os.path.relpath(self.remote)}  # DVC keeps it relative to its own folder

@@ -7,8 +7,9 @@ from torch.nn import functional
 SHARPNESS = 15.0
 """Score, at the start, of a token that equals the query.
 
-Equal orthogonal query and key maps make a query look at its own place from the first step on. Measured on a toy task whose
-answer lies there (6x6 cells, dim 96, 120 steps, two seeds): error 0.13 and 0.13 with them, 1.05 and 0.98 with torch's.
+Equal orthogonal query and key maps make a query look at its own place from the first step on. Measured on a toy task
+whose answer lies there (6x6 cells, dim 96, 120 steps, three seeds): error 0.12 to 0.13 with them, 0.98 to 1.05 with
+torch's own weights.
 """
 
 

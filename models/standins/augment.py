@@ -1,7 +1,6 @@
 """Mirrors, transposes and reversals of generated clips, with their captions kept true."""
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from models.data.moving_shapes import DIRECTIONS
@@ -24,7 +23,7 @@ def _swap_order(caption: str) -> str:
 
 
 def augment(clip: Tensor, caption: str, rng: np.random.Generator) -> tuple[Tensor, str]:
-    """A random symmetry of uint8 [T, H, W, 3] (square frames) and its caption."""
+    """A random symmetry of uint8 [T, H, W, channels] (square frames) and its caption."""
     mirror, flip, transpose, reverse = rng.random(4) < 0.5
     if mirror:
         clip, caption = clip.flip(2), _rename(caption, _MIRROR)
@@ -36,11 +35,3 @@ def augment(clip: Tensor, caption: str, rng: np.random.Generator) -> tuple[Tenso
         clip, caption = clip.flip(0), _swap_order(_rename(caption, _REVERSE))
     return clip, caption
 
-
-def augmented_batch(
-    clips: Tensor, captions: list[str], size: int, rng: np.random.Generator
-) -> tuple[Tensor, list[str]]:
-    """`size` random clips uint8 [size, T, H, W, 3], each under a random symmetry, and their captions."""
-    rows = rng.integers(0, len(clips), size)
-    pairs = [augment(clips[row], captions[row], rng) for row in rows]
-    return torch.stack([clip for clip, _ in pairs]), [caption for _, caption in pairs]

@@ -71,7 +71,7 @@ def _train_dinov2(corpus: Corpus, target: Path, progress: Progress) -> dinov2.Di
 
 def _train_qwen(corpus: Corpus, target: Path, progress: Progress) -> qwen.QwenRecipe:
     recipe = qwen.QwenRecipe()
-    model, processor = qwen.train(corpus.frames, corpus.captions, recipe, progress)
+    model, processor = qwen.train(corpus.frames, corpus.masks, corpus.captions, recipe, progress)
     save_half(model, target)
     processor.save_pretrained(target)
     return recipe

@@ -1,4 +1,6 @@
-"""`foresight`: the command line. Each command is its own module, imported when it is called, so that help is there at once."""
+"""`foresight`: the command line. Each command is its own module, imported when it is called, so that help is there at
+once.
+"""
 
 import importlib
 import sys

@@ -50,7 +50,12 @@ def _machine(profile: Profile) -> list[dict[str, Any]]:
     needed = FREE_GB[profile.device]
     rows = [
         _row("CPU cores", f"{os.cpu_count()}", True),
-        _row("free disk", f"{free:.0f} GB at {place}", free >= needed, f"free {needed} GB or set FORESIGHT_HOME elsewhere"),
+        _row(
+            "free disk",
+            f"{free:.0f} GB at {place}",
+            free >= needed,
+            f"free {needed} GB or set FORESIGHT_HOME elsewhere",
+        ),
     ]
     if profile.device == "cuda":
         rows.append(_gpu())
@@ -85,7 +90,15 @@ def _metric_weights() -> list[dict[str, Any]]:
     from models.weights import verify
 
     wrong = {name: why for name, why in verify(WEIGHTS).items() if why}
-    return [_row(f"metric weights {name}", wrong.get(name, "there, hash right"), name not in wrong, "`foresight weights fetch`") for name in WEIGHTS]
+    return [
+        _row(
+            f"metric weights {name}",
+            wrong.get(name, "there, hash right"),
+            name not in wrong,
+            "`foresight weights fetch`",
+        )
+        for name in WEIGHTS
+    ]
 
 
 def _row(what: str, found: str, fine: bool, remedy: str = "") -> dict[str, Any]:
@@ -99,7 +112,16 @@ def _print(found: dict[str, list[dict[str, Any]]]) -> None:
 
     console = Console(highlight=False)
     for profile, rows in found.items():
-        table = Table("", "what", "found", "what to do", box=box.SIMPLE_HEAD, pad_edge=False, title=f"profile {profile}", title_justify="left")
+        table = Table(
+            "",
+            "what",
+            "found",
+            "what to do",
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+            title=f"profile {profile}",
+            title_justify="left",
+        )
         for row in rows:
             table.add_row("[green]ok[/]" if row["fine"] else "[red]lacks[/]", row["what"], row["found"], row["remedy"])
         console.print(table)

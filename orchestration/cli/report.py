@@ -10,7 +10,9 @@ from orchestration.home import Home
 
 
 def report(
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the page is written.")] = Path("report.html"),
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the page is written.")] = Path(
+        "report.html"
+    ),
     data: Annotated[
         str, typer.Option("--data", metavar="NAME", help="The data set whose programme it tells.")
     ] = "moving_shapes",

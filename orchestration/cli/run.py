@@ -36,8 +36,11 @@ def run(
         home = Home.find()
         outcome = go(home, profile=profile, data=data, until=until, override=(override_by, why), quiet=as_json)
     if as_json:
-        stages = [{"stage": stage, "seconds": s, "made": outcome.made.get(stage)} for stage, s in outcome.seconds.items()]
-        return print_json({"schema": "foresight.run/1", "run_id": outcome.run_id, "stages": stages})
+        stages = [
+            {"stage": stage, "seconds": s, "made": outcome.made.get(stage)} for stage, s in outcome.seconds.items()
+        ]
+        print_json({"schema": "foresight.run/1", "run_id": outcome.run_id, "stages": stages})
+        return
     from orchestration.summary import print_summary
 
     print_summary(home, outcome.seconds, outcome.made)

@@ -19,8 +19,9 @@ def status(
     with exits():
         found = gather(Home.find(), data)
     if as_json:
-        return print_json(found)
-    _print(found)
+        print_json(found)
+    else:
+        _print(found)
 
 
 def gather(home: Home, data: str) -> dict[str, Any]:
@@ -64,7 +65,9 @@ def gather(home: Home, data: str) -> dict[str, Any]:
         "home": str(home.root),
         "data": data,
         "phases": phases,
-        "budget": {name: budget[name] for name in ("used_gpu_hours", "reserved_gpu_hours", "cpu_hours", "used_usd", "phases")},
+        "budget": {
+            name: budget[name] for name in ("used_gpu_hours", "reserved_gpu_hours", "cpu_hours", "used_usd", "phases")
+        },
         "running": [one for one in budget["reservations"] if one["state"] == "committed"],
         "seconds": times.read(home),
         "report": str(home.report) if home.report.is_file() else None,
@@ -80,19 +83,41 @@ def _print(found: dict[str, Any]) -> None:
 
     console = Console(highlight=False)
     title = f"{found['data']} in {found['home']}"
-    table = Table("phase", "trained", "measured", "gate", "action", "next", box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
+    table = Table(
+        "phase",
+        "trained",
+        "measured",
+        "gate",
+        "action",
+        "next",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        title=title,
+        title_justify="left",
+    )
     for row in found["phases"]:
         verdict = row["verdict"]
         gate = f"[{STYLE[verdict]}]{verdict}[/]" if verdict else "not decided"
         gate += f", overridden by {row['overridden_by']}" if row["overridden_by"] else ""
         may = "may start" if row["may_start"] else "may not start"
         done = {True: "yes", False: "no"}
-        table.add_row(f"{row['phase']} {row['name']}", done[row["trained"]], done[row["evaluated"]], gate, row["action"] or "-", may)
+        table.add_row(
+            f"{row['phase']} {row['name']}",
+            done[row["trained"]],
+            done[row["evaluated"]],
+            gate,
+            row["action"] or "-",
+            may,
+        )
     console.print(table)
     budget = found["budget"]
-    console.print(f"GPU-hours used {budget['used_gpu_hours']:g}, reserved {budget['reserved_gpu_hours']:g}; {budget['used_usd']:g} USD; CPU-hours {budget['cpu_hours']:.2f}")
+    console.print(
+        f"GPU-hours used {budget['used_gpu_hours']:g}, reserved {budget['reserved_gpu_hours']:g};"
+        f" {budget['used_usd']:g} USD; CPU-hours {budget['cpu_hours']:.2f}"
+    )
     for one in found["running"]:
         ahead = one["forecast"]["hours"]
-        console.print(f"going on: {one['key']}, {'no throughput measured yet' if ahead is None else f'{ahead * 60:.0f} min to go'}")
+        said = "no throughput measured yet" if ahead is None else f"{ahead * 60:.0f} min to go"
+        console.print(f"going on: {one['key']}, {said}")
     if found["report"]:
         console.print(f"Report: {found['report']}")

@@ -83,7 +83,7 @@ def _mirror(source: Path, target: Path) -> None:
 
 
 def _link_or_copy(source: str, target: str) -> str:
-    if os.path.islink(source):
+    if Path(source).is_symlink():
         return shutil.copy2(source, target, follow_symlinks=False)
     try:
         os.link(source, target)

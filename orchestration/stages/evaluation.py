@@ -9,7 +9,10 @@ import numpy as np
 from orchestration import tracking
 from orchestration.jobs import RESULT, Job, read
 
-NAMES = {"dynamic_degree": "temporal_lpips_variance_dynamic", "semantic_consistency_shuffled": "semantic_consistency_null"}
+NAMES = {
+    "dynamic_degree": "temporal_lpips_variance_dynamic",
+    "semantic_consistency_shuffled": "semantic_consistency_null",
+}
 """Names that the document gives to what stands beside a metric."""
 LOWER_IS_BETTER = {"lpips", "temporal_lpips_variance"}
 Values = dict[str, np.ndarray]
@@ -107,7 +110,9 @@ class _Evaluation:
 
         settings = self.job.profile.evaluation
         return {
-            NAMES.get(name, name): bootstrap(array, settings.seed, protocols.get(name, ""), settings.resamples).document()
+            NAMES.get(name, name): bootstrap(
+                array, settings.seed, protocols.get(name, ""), settings.resamples
+            ).document()
             for name, array in values.items()
             if name != "dynamic_degree_true"
         }
@@ -121,7 +126,9 @@ class _Evaluation:
         for name in (name for name in wanted if name in hybrid and name in arm):
             better, rest = (arm, hybrid) if name in LOWER_IS_BETTER else (hybrid, arm)
             seed = self.job.profile.evaluation.seed
-            gains[f"{name}_gain"] = paired_difference(better[name], rest[name], seed, f"{name}, positive: hybrid better").document()
+            gains[f"{name}_gain"] = paired_difference(
+                better[name], rest[name], seed, f"{name}, positive: hybrid better"
+            ).document()
         return gains
 
     def _beyond(self, made: Any, main: str) -> dict[str, dict[str, Any]]:
@@ -133,7 +140,7 @@ class _Evaluation:
         vgg, seed = Lpips("vgg"), self.job.profile.evaluation.seed
         found = {"lpips_vgg": bootstrap(clip_lpips(vgg, self.true, made.arms[main]), seed, vgg.protocol)}
         self.reporter("LPIPS (vgg)", 1, 1, {})
-        masked = self.inputs.shards.index["has_masks"].all()
+        masked = bool(self.inputs.shards.index["has_masks"].to_numpy().all())
         if self.job.phase == 1 and self.train and masked:
             found |= measures.boxes(self.job, self.inputs, self.train, self.ids)
             self.reporter("boxes", 1, 1, {})
@@ -178,11 +185,19 @@ class _Evaluation:
 
     def _record(self, document: dict[str, Any], pictures: list[Path], main: str) -> None:
         """Add the numbers to the MLflow runs of the training that they speak of."""
-        prefix = "" if document["data_version"] and self.job.inputs[f"phase{self.job.phase}"] == self.job.out.parent else self.job.dataset
+        prefix = (
+            ""
+            if document["data_version"] and self.job.inputs[f"phase{self.job.phase}"] == self.job.out.parent
+            else self.job.dataset
+        )
         for arm, metrics in document["arms"].items():
             with tracking.continued(self.job, self.runs[arm]) as run:
                 values = {**metrics, **document["metrics"]} if arm == main else metrics
-                named = {f"{prefix}_{name}" if prefix else name: m["value"] for name, m in values.items() if m["value"] is not None}
+                named = {
+                    f"{prefix}_{name}" if prefix else name: m["value"]
+                    for name, m in values.items()
+                    if m["value"] is not None
+                }
                 run.numbers({f"eval_{name}": value for name, value in named.items()})
                 if arm == main:
                     run.document(f"{prefix or 'evaluation'}.json", document)

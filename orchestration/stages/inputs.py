@@ -1,4 +1,6 @@
-"""What a training or an evaluation reads: the shards and feature stores of a job's workspace, and its frozen networks."""
+"""What a training or an evaluation reads: the shards and feature stores of a job's workspace, and its frozen
+networks.
+"""
 
 import json
 from collections.abc import Sequence
@@ -37,7 +39,9 @@ class Inputs:
         """The clips of a split."""
         ids = self.shards.ids(split)
         if not ids:
-            raise JobError(f"{self.job.workspace}: no {split} clip among {len(self.shards.ids())}; give the dataset some")
+            raise JobError(
+                f"{self.job.workspace}: no {split} clip among {len(self.shards.ids())}; give the dataset some"
+            )
         return ids
 
     def training(self, train: Sequence[str], held_out: Sequence[str], *, captions: bool) -> TrainingData:
@@ -85,7 +89,8 @@ class Inputs:
         from models.decoder.ltx import LTXGenerator, VideoGrid
 
         frames, size = self.job.profile.clips.frames, self.job.profile.clips.size
-        grid = VideoGrid(*self.vae.geometry.shape(frames, size, size), self.vae.geometry)
+        length, rows, columns = self.vae.geometry.shape(frames, size, size)
+        grid = VideoGrid(length, rows, columns, self.vae.geometry)
         return self._there(LTXGenerator.load(self._folder("ltx"), grid))
 
     @cached_property
@@ -104,8 +109,8 @@ class Inputs:
 
     def captions(self, ids: Sequence[str]) -> list[str]:
         """The dataset's captions; a clip without one is captioned by the VLM."""
-        index = self.shards.index.set_index("clip_id")["caption"]
-        said = [index[clip] if isinstance(index[clip], str) and index[clip] else None for clip in ids]
+        table: dict[str, Any] = dict(zip(self.shards.index["clip_id"], self.shards.index["caption"], strict=True))
+        said = [table[clip] if isinstance(table[clip], str) and table[clip] else None for clip in ids]
         silent = [clip for clip, caption in zip(ids, said, strict=True) if caption is None]
         made = dict(zip(silent, self.caption(self.shards.frames(silent)), strict=True)) if silent else {}
         return [caption or made[clip] for clip, caption in zip(ids, said, strict=True)]

@@ -25,7 +25,10 @@ def boxes(job: Job, inputs: Inputs, train: Sequence[str], ids: Sequence[str]) ->
     steps = store.read(ids[:1]).shape[1]
     shown = np.linspace(0, job.profile.clips.frames - 1, steps).round().astype(int)
     grid = inputs.fusion().spatial_grid
-    true = {part: box.boxes_from_masks(inputs.shards.masks(part_ids)[:, shown]) for part, part_ids in (("t", train), ("h", ids))}
+    true = {
+        part: box.boxes_from_masks(inputs.shards.masks(part_ids)[:, shown])
+        for part, part_ids in (("t", train), ("h", ids))
+    }
     probe = train_probe(store.read(train), true["t"], grid, (size, size), seed=job.profile.evaluation.seed)
     found = predict_boxes(probe, store.read(ids), grid, (size, size))
     value = box.map50(true["h"], found)
@@ -55,9 +58,8 @@ def temporal(
 
 def fvd(job: Job, true: np.ndarray, made: Made, main: str, reporter: Any) -> dict[str, Metric]:
     """FVD and its floor over the first clips; under 256 clips it is called `fvd_smallN`, and gates nothing."""
-    from models.evaluation.fvd import ENOUGH
+    from models.evaluation.fvd import ENOUGH, logits
     from models.evaluation.fvd import fvd as distance
-    from models.evaluation.fvd import logits
     from models.evaluation.i3d import I3D
 
     count = job.profile.evaluation.fvd_clips
@@ -65,7 +67,10 @@ def fvd(job: Job, true: np.ndarray, made: Made, main: str, reporter: Any) -> dic
     sides = {"true": true, "made": made.arms[main], "floor": made.baselines["vae_roundtrip"]}
     seen = {side: logits(network, clips[:count], reporter) for side, clips in sides.items()}
     seed = job.profile.evaluation.seed
-    return {name: distance(seen["true"], seen["made"], seed)[1], "fvd_floor": distance(seen["true"], seen["floor"], seed)[1]}
+    return {
+        name: distance(seen["true"], seen["made"], seed)[1],
+        "fvd_floor": distance(seen["true"], seen["floor"], seed)[1],
+    }
 
 
 def latency(job: Job, inputs: Inputs, ids: Sequence[str]) -> dict[str, Metric]:
@@ -77,8 +82,8 @@ def latency(job: Job, inputs: Inputs, ids: Sequence[str]) -> dict[str, Metric]:
     call, settings = _pipeline(job, inputs, ids[0]), job.profile.evaluation
     clips, device = job.profile.clips, job.profile.device
     setting = (
-        f"one clip of {clips.frames} frames of {clips.size}x{clips.size}, {settings.sampling_steps} steps, fp32, serial, "
-        f"{device} with {torch.get_num_threads()} threads"
+        f"one clip of {clips.frames} frames of {clips.size}x{clips.size}, {settings.sampling_steps} steps, fp32, "
+        f"serial, {device} with {torch.get_num_threads()} threads"
     )
     timed = measure_latency(call, setting, device=device)
     memory = {"vram_gb": timed.memory_metric()} if device == "cuda" else {}

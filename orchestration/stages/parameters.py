@@ -12,7 +12,9 @@ def section(name: str) -> dict[str, Any]:
     """One section of ./params.yaml."""
     path = Path("params.yaml")
     if not path.is_file():
-        raise WorkspaceError(f"{path.resolve()}: no params.yaml here; start the stage in the repository or a DVC workspace")
+        raise WorkspaceError(
+            f"{path.resolve()}: no params.yaml here; start the stage in the repository or a DVC workspace"
+        )
     table = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(table, dict) or name not in table:
         raise WorkspaceError(f"{path.resolve()}: no section {name!r}")

@@ -1,7 +1,8 @@
-"""The stages `dinov2`, `qwen` and `latents`: each frozen network over every clip once, its output into a feature store.
+"""The stages `dinov2`, `qwen` and `latents`: each frozen network over every clip once, its output into a feature
+store.
 
-A store's fingerprint is the weights' hash with the stage's numbers that change its content: clips that are done under the
-same fingerprint are never made again.
+A store's fingerprint is the weights' hash with the stage's numbers that change its content: clips that are done under
+the same fingerprint are never made again.
 """
 
 from pathlib import Path
@@ -32,8 +33,8 @@ def run(stage: str, job: Path | None, reporter: Any) -> dict[str, Any]:
     network = _load(stage, params).to("cuda" if torch.cuda.is_available() else "cpu")
     if params["weights_sha256"] and network.weights_sha256 != params["weights_sha256"]:
         raise TokensError(
-            f"{params['weights']}: sha256 {network.weights_sha256[:12]} is not {params['weights_sha256'][:12]} of params.yaml;"
-            " restore the weights or update params.yaml"
+            f"{params['weights']}: sha256 {network.weights_sha256[:12]} is not params.yaml's"
+            f" {params['weights_sha256'][:12]}; restore the weights or update params.yaml"
         )
     said = {name: value for name, value in params.items() if name not in BESIDE}
     mark = fingerprint({"stage": stage, "weights": network.weights_sha256, **said})

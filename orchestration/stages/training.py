@@ -84,7 +84,10 @@ def _finish(job: Job, parent: tracking.Run, runs: dict[str, tracking.Run], resul
     if set(runs.values()) == {parent}:
         parent.file(next(iter(results.values()))[1].checkpoint, "checkpoint")
     losses = {arm: result.losses for arm, (_, result) in results.items()}
-    numbers: dict[str, Callable[[Any], float]] = {"last_loss": lambda r: r.losses[-1], "train_seconds": lambda r: r.seconds}
+    numbers: dict[str, Callable[[Any], float]] = {
+        "last_loss": lambda r: r.losses[-1],
+        "train_seconds": lambda r: r.seconds,
+    }
     said = {f"{arm}_{name}": value(result) for arm, (_, result) in results.items() for name, value in numbers.items()}
     parent.numbers(said)
     first = next(iter(results.values()))[1]

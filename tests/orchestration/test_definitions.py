@@ -34,7 +34,9 @@ def test_every_asset_has_an_owner_a_kind_a_group_and_a_description(repository):
 
 def test_groups_are_in_the_order_of_the_programme(repository):
     graph = repository.asset_graph
-    groups = {key.path[-1]: graph.get(key).group_name for key in graph.get_all_asset_keys() if key.path[0] == "moving_shapes"}
+    groups = {
+        key.path[-1]: graph.get(key).group_name for key in graph.get_all_asset_keys() if key.path[0] == "moving_shapes"
+    }
     order = ["clips", "dinov2", "phase1", "phase2", "phase3", "report"]
     assert sorted(groups[name] for name in order) == [groups[name] for name in order]
 

@@ -64,7 +64,9 @@ def test_a_worker_that_is_killed_names_the_signal(tmp_path):
 
 def test_two_dispatches_each_get_their_own_messages(tmp_path):
     for clips in (1, 2):
-        assert run(tmp_path, f"send({{'type': 'result', 'result': {{'clips': {clips}}}}})")["result"] == {"clips": clips}
+        assert run(tmp_path, f"send({{'type': 'result', 'result': {{'clips': {clips}}}}})")["result"] == {
+            "clips": clips
+        }
 
 
 def test_whoever_ends_the_dispatcher_ends_the_worker_and_its_children(tmp_path, monkeypatch):

@@ -18,7 +18,9 @@ def assets(tmp_path_factory):
 @pytest.mark.parametrize("dataset", ["moving_shapes", "real"])
 def test_the_data_assets_have_the_edges_of_dvc_yaml(assets, dataset):
     declared = graph()
-    found = {name: {parent.path[-1] for parent in assets.get(dg.AssetKey([dataset, name])).parent_keys} for name in declared}
+    found = {
+        name: {parent.path[-1] for parent in assets.get(dg.AssetKey([dataset, name])).parent_keys} for name in declared
+    }
     assert found == declared
 
 

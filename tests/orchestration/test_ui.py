@@ -32,11 +32,23 @@ def free():
 
 
 def test_a_port_in_use_is_said_in_one_line_and_nothing_is_started(tmp_path, taken):
-    command = [sys.executable, "-m", "orchestration.cli.app", "ui", "--dagster-port", str(taken), "--mlflow-port", str(free())]
+    command = [
+        sys.executable,
+        "-m",
+        "orchestration.cli.app",
+        "ui",
+        "--dagster-port",
+        str(taken),
+        "--mlflow-port",
+        str(free()),
+    ]
     environment = {**os.environ, "FORESIGHT_HOME": str(tmp_path / "home")}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=REPOSITORY)
     assert done.returncode == 1
-    assert done.stderr.strip() == f"foresight: port {taken} is in use, so Dagster's page cannot start; end what uses it or give --dagster-port"
+    assert (
+        done.stderr.strip()
+        == f"foresight: port {taken} is in use, so Dagster's page cannot start; end what uses it or give --dagster-port"
+    )
     assert not (tmp_path / "home").exists()
 
 
@@ -68,7 +80,8 @@ def test_sigterm_ends_every_process_group(tmp_path):
         f"sys.exit(ui.serve(Home(Path({str(tmp_path / 'home')!r})), {free()}, {free()}))"
     )
     process = subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
-    assert process.stdout and process.stdout.readline().startswith("Dagster")
+    assert process.stdout
+    assert process.stdout.readline().startswith("Dagster")
     children = psutil.Process(process.pid).children(recursive=True)
     assert len(children) == 2
     process.send_signal(signal.SIGTERM)

@@ -13,7 +13,9 @@ from orchestration.profile import load
 
 def worker(*arguments, cwd):
     command = [sys.executable, "-m", "orchestration.worker", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env={"PYTHONPATH": str(REPOSITORY), "PATH": ""})
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, env={"PYTHONPATH": str(REPOSITORY), "PATH": ""}
+    )
 
 
 def job(tmp_path, **changes):

@@ -1,4 +1,6 @@
-"""A dataset's DVC workspace: what is unchanged is known, what is committed can be had again, other parameters do not mix."""
+"""A dataset's DVC workspace: what is unchanged is known, what is committed can be had again, other parameters do not
+mix.
+"""
 
 import pytest
 

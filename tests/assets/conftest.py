@@ -1,0 +1,86 @@
+"""A home whose workers are stand-ins of a few lines: what they would write, without the minutes."""
+
+import json
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from orchestration import data_stage, phase_stage, tracking
+from orchestration.datasets import GENERATED, Dataset
+from orchestration.home import Home
+from orchestration.profile import PROFILES
+from orchestration.resources import Foresight
+
+DATASET = Dataset(GENERATED, GENERATED)
+
+
+class Workers:
+    """Takes the place of `dispatch`: writes what a stage would leave, and remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.commands: list[str] = []
+
+    def __call__(self, context, command, *, cwd, each=None):
+        stage = command.split("orchestration.worker ")[1].split()[0]
+        self.commands.append(stage)
+        if "--job" in command:
+            return self._phase(Path(command.split("--job ")[1]))
+        params = yaml.safe_load((cwd / "params.yaml").read_text())
+        for out in {"clips": ["data"], "latents": ["latents"], "shards": ["shards"]}.get(stage, [f"features/{stage}"]):
+            (cwd / out).mkdir(parents=True, exist_ok=True)
+            (cwd / out / "content").write_text(json.dumps(params[stage]))
+        if stage == "clips":
+            (cwd / "clips.json").write_text(json.dumps({"params": params["clips"], "files": ""}))
+        return {"clips": 3}
+
+    def _phase(self, job):
+        self.commands[-1] += f" {json.loads(job.read_text())['dataset']}"
+        made = {"runs": {"dino_only": "run"}, "checkpoints": {"dino_only": "checkpoint"}}
+        return {"numbers": {"loss": 0.5}, "pictures": [], **made}
+
+
+@pytest.fixture
+def workers(monkeypatch):
+    made = Workers()
+    monkeypatch.setattr(data_stage, "dispatch", made)
+    monkeypatch.setattr(phase_stage, "dispatch", made)
+    monkeypatch.setattr(tracking, "decided", lambda *_: None)
+    return made
+
+
+@pytest.fixture
+def foresight(tmp_path):
+    """A home under a laptop profile whose weights are a few bytes."""
+    weights = tmp_path / "weights"
+    table = yaml.safe_load((PROFILES / "laptop.yaml").read_text())
+    for name in table["weights"]:
+        (weights / name).mkdir(parents=True)
+        (weights / name / "model.safetensors").write_text(name)
+        table["weights"][name] = str(weights / name)
+    profile = tmp_path / "laptop.yaml"
+    profile.write_text(yaml.safe_dump(table))
+    return Foresight(home_folder=str(tmp_path / "home"), profile_name=str(profile))
+
+
+@pytest.fixture
+def home(foresight) -> Home:
+    return foresight.home
+
+
+@pytest.fixture
+def materialize(foresight):
+    """Materialize assets by name, whatever lies upstream of them; the metadata and the data version of the last one."""
+    from orchestration.definitions import of
+
+    assets = {asset.key.path[-1]: asset for asset in of(DATASET)}
+
+    def go(*names, config=None):
+        chosen = [dg.AssetKey([GENERATED, name]) for name in names]
+        done = dg.materialize(
+            list(assets.values()), selection=chosen, resources={"foresight": foresight}, run_config=config
+        )
+        return done.asset_materializations_for_node(f"{GENERATED}__{names[-1]}")[0]
+
+    return go

@@ -1,0 +1,63 @@
+"""A whole run, small: what it leaves, that it is not made twice, and that its gates held."""
+
+import json
+import time
+
+import pytest
+
+from tests.stack.conftest import foresight
+
+pytestmark = pytest.mark.stack
+
+
+def test_every_phase_has_its_evaluation_its_decision_and_its_override(programme):
+    for phase in (1, 2, 3):
+        shown = json.loads(foresight(programme, "gate", "show", str(phase), "--json").stdout)
+        assert shown["phase"] == phase
+        assert shown["verdict"] != "GO", "three steps cannot reach the proposal's thresholds"
+        assert all(row["why"] for row in shown["criteria"])
+    log = foresight(programme, "gate", "log")
+    assert log.returncode == 0, log.stderr
+    assert "three steps train nothing" in log.stdout
+
+
+def test_an_evaluation_says_that_it_was_made_with_stand_ins(programme):
+    document = json.loads((programme / "runs" / "moving_shapes" / "phase2" / "evaluation.json").read_text())
+    assert document["standins"] is True
+    assert set(document["arms"]) == {"hybrid", "vlm_only", "dino_only"}
+    assert {"copy_last", "mean_frame", "vae_roundtrip", "shuffled"} <= set(document["baselines"])
+    for metric in document["metrics"].values():
+        assert metric["protocol"]
+        assert metric["n"] > 0
+
+
+def test_a_second_run_makes_nothing_again(programme, small_profile):
+    start = time.monotonic()
+    again = foresight(
+        programme, "run", "--data", "moving_shapes", "--profile", str(small_profile), "--json",
+        "--override-by", "test", "--why", "three steps train nothing",
+    )  # fmt: skip
+    assert again.returncode == 0, again.stderr
+    stages = json.loads(again.stdout)["stages"]
+    made = [stage["stage"] for stage in stages if stage["made"] and "gate" not in stage["stage"]]
+    assert not [stage for stage in made if "report" not in stage], f"made again: {made}"
+    assert time.monotonic() - start < 120
+
+
+def test_the_report_stands_alone_and_names_the_verdict(programme, tmp_path):
+    out = tmp_path / "report.html"
+    assert foresight(programme, "report", "--out", str(out)).returncode == 0
+    page = out.read_text()
+    assert "stand-in" in page.lower()
+    assert "three steps train nothing" in page
+    assert 'src="http' not in page
+    assert "data:image/png;base64," in page
+
+
+def test_a_phase_without_clearance_is_refused(tmp_path, small_profile):
+    home = tmp_path / "home"
+    run = foresight(home, "run", "--data", "moving_shapes", "--profile", str(small_profile))
+    assert run.returncode == 3
+    assert run.stderr.startswith("foresight: ")
+    assert len(run.stderr.strip().splitlines()) == 1
+    assert not (home / "runs" / "moving_shapes" / "phase2" / "result.json").exists()
