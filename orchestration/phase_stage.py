@@ -32,6 +32,10 @@ JUDGED_BY = ("segmenter", "qwen")
 Phase = Literal[1, 2, 3]
 
 
+class PhaseError(RuntimeError):
+    """A phase that cannot be sent off as things stand."""
+
+
 def training_job(foresight: Foresight, dataset: Dataset, phase: Phase) -> Job:
     """The job that trains a phase on a dataset, from what stands in the home now."""
     before: Phase | None = {2: 1, 3: 2}.get(phase)  # type: ignore[assignment]
@@ -87,8 +91,7 @@ def finished(job: Job) -> dict[str, Any] | None:
 
 
 def metric_table(document: Mapping[str, Any]) -> dict[str, dg.MetadataValue]:
-    """The metrics of an evaluation, with their intervals and protocols, as a table; and each value to plot over runs.
-    """
+    """The metrics of an evaluation as a table, with intervals and protocols; and each value, to plot over runs."""
     rows = [
         dg.TableRecord({"metric": name, **{k: _cell(v) for k, v in m.items()}})
         for name, m in document["metrics"].items()
@@ -132,6 +135,7 @@ def _result(context: dg.AssetExecutionContext, job: Job) -> tuple[dict[str, Any]
     if result is not None:
         context.log.info(f"{job.stage}: made before from the same inputs ({job.fingerprint[:12]}); not run again")
         return result, False
+    _require_inputs(job)
     _clear_other(job)
     path, began = job.write(), time.monotonic()
     with spending.reserved(job, context.run_id) as beat:
@@ -142,6 +146,16 @@ def _result(context: dg.AssetExecutionContext, job: Job) -> tuple[dict[str, Any]
     part.write_text(json.dumps(result, indent=1), encoding="utf-8")
     part.replace(job.out / RESULT)
     return result, True
+
+
+def _require_inputs(job: Job) -> None:
+    """Refuse checkpoints that are not there, or that other data, weights or code made: the result would be misnamed."""
+    for name, folder in job.inputs.items():
+        path = folder / RESULT
+        made = json.loads(path.read_text(encoding="utf-8"))["fingerprint"] if path.is_file() else ""
+        if made != job.input_fingerprints[name]:
+            what = "was made from other inputs or code" if made else "is not there"
+            raise PhaseError(f"{job.out.name} of {job.dataset} needs {name}, which {what} ({folder}); run {name} first")
 
 
 def _clear_other(job: Job) -> None:

@@ -65,7 +65,7 @@ def generate(job: Job, inputs: Inputs, data: TrainingData, ids: Sequence[str], r
 
 @torch.no_grad()
 def sample(job: Job, inputs: Inputs, where: np.ndarray, what: np.ndarray) -> np.ndarray:
-    """Latents drawn by the generator, conditioned on latent tokens and caption tokens; the same noise for every call."""
+    """Latents drawn by the generator, conditioned on latent and on caption tokens; the same noise for every call."""
     from models.decoder.ltx import pack
 
     settings, device, parts = job.profile.evaluation, job.profile.device, []
