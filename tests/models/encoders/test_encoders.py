@@ -46,7 +46,8 @@ def test_qwen_merged_tokens_come_in_raster_order(qwen, row, column):
     inputs = [qwen._inputs(frames) for frames in (_white_square(row, column, 16), blank)]
     with torch.no_grad():
         seen, empty = (
-            qwen.model.get_video_features(i["pixel_values_videos"], i["video_grid_thw"]).pooler_output[0] for i in inputs
+            qwen.model.get_video_features(i["pixel_values_videos"], i["video_grid_thw"]).pooler_output[0]
+            for i in inputs
         )
     change = (seen - empty).norm(dim=-1)[:16]
     assert grid_positions(4, 4)[change.argmax()].tolist() == pytest.approx([(column + 0.5) / 4, (row + 0.5) / 4])
@@ -88,5 +89,5 @@ def test_frames_that_do_not_tile_are_refused(dinov2, qwen):
 def test_a_folder_without_weights_is_named(tmp_path):
     from models.frozen import folder_sha256
 
-    with pytest.raises(WeightsError, match="no \\*.safetensors here"):
+    with pytest.raises(WeightsError, match=r"no \*\.safetensors here"):
         folder_sha256(tmp_path)
