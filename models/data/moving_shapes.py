@@ -1,8 +1,8 @@
 """`moving_shapes`: generated clips whose masks, boxes, directions, order and captions are known exactly.
 
-One to three textured shapes move over a textured ground. The first-named shape goes one way in the first half of the clip
-and another way in the second half, so the order of the two is a fact of the clip; the others go straight, bounce off the
-borders, grow or shrink, and hide each other. Colours of shape and ground may be close.
+One to three textured shapes move over a textured ground. The first-named shape goes one way in the first half of the
+clip and another way in the second half, so the order of the two is a fact of the clip; the others go straight, bounce
+off the borders, grow or shrink, and hide each other. Colours of shape and ground may be close.
 
 Every machine must regenerate the same bytes (`data.dvc` is their hash), so only operations that IEEE 754 rounds exactly
 are used: + - * / and comparisons, no sine, no matrix product; rotations are rational points of the unit circle.
@@ -232,10 +232,7 @@ def _shade(texture: str, u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 def _caption(shapes: list[_Shape], directions: tuple[str, str]) -> str:
     first, *others = shapes
-    text = (
-        f"a {first.size_word} {first.texture} {first.colour} {first.kind} "
-        f"moves {directions[0]} then {directions[1]}"
-    )
+    text = f"a {first.size_word} {first.texture} {first.colour} {first.kind} moves {directions[0]} then {directions[1]}"
     for other in others:
         text += f" near a {other.colour} {other.kind}"
     return text

@@ -123,6 +123,8 @@ def predict_velocity(
 class LTXGenerator(nn.Module):
     """The frozen transformer, to which Phase 3 adds LoRA; conditioned by the fusion module's tokens."""
 
+    coordinates: Tensor
+
     def __init__(
         self, transformer, captions: CaptionEncoder, scheduler, grid: VideoGrid, *, weights_sha256: str, standin: bool
     ):
@@ -224,5 +226,7 @@ class LTXGenerator(nn.Module):
         bare = {name.removeprefix("transformer."): tensor for name, tensor in state.items()}
         wanted, given = set(get_peft_model_state_dict(self.transformer)), set(bare)
         if wanted != given:
-            raise ValueError(f"LoRA: the file differs from the model in {sorted(wanted ^ given)[:4]}; use the rank it has")
+            raise ValueError(
+                f"LoRA: the file differs from the model in {sorted(wanted ^ given)[:4]}; use the rank it has"
+            )
         set_peft_model_state_dict(self.transformer, bare)

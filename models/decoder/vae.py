@@ -1,12 +1,12 @@
 """LTX-Video's VAE, frozen: pixels to normalised latents and back (HaCohen et al. 2024, arXiv:2501.00103).
 
-The latent geometry is read from the checkpoint and never assumed: the real one has 128 channels, 32 pixels and 8 frames to
-a latent; the stand-in has its own.
+The latent geometry is read from the checkpoint and never assumed: the real one has 128 channels, 32 pixels and 8
+frames to a latent; the stand-in has its own.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import torch
 from diffusers import AutoencoderKLLTXVideo
@@ -52,7 +52,7 @@ def to_uint8(video: Tensor) -> Tensor:
 class LTXVae(Frozen):
     """Encoder and decoder over normalised latents: (z - mean) * scaling / std."""
 
-    def __init__(self, vae: AutoencoderKLLTXVideo, *, weights_sha256: str, standin: bool):
+    def __init__(self, vae: Any, *, weights_sha256: str, standin: bool):
         super().__init__()
         self.vae = vae
         self.weights_sha256, self.standin = weights_sha256, standin

@@ -1,11 +1,11 @@
 """DINOv2: the spatial stream (Oquab et al. 2023, arXiv:2304.07193; §1.2 of the proposal).
 
-The library's image processor resizes to 256 and crops 224, which would shift every coordinate, so it is bypassed: frames
-come in at the size that ingest made, a multiple of the patch.
+The library's image processor resizes to 256 and crops 224, which would shift every coordinate, so it is bypassed:
+frames come in at the size that ingest made, a multiple of the patch.
 """
 
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -27,7 +27,7 @@ def normalise(frames: Tensor) -> Tensor:
 class Dinov2Encoder(Encoder):
     """Patch tokens of the last layer, one frame to each latent frame of the decoder."""
 
-    def __init__(self, model: Dinov2Model, *, stride: int, weights_sha256: str, standin: bool):
+    def __init__(self, model: Any, *, stride: int, weights_sha256: str, standin: bool):
         super().__init__()
         self.model, self.stride = model, stride
         self.weights_sha256, self.standin = weights_sha256, standin

@@ -5,7 +5,7 @@ clips, which is how semantic consistency is measured.
 """
 
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ PROMPT = "Describe what moves in the video and in which order."
 MAX_CAPTION_TOKENS = 40
 
 
-def video_inputs(processor: Qwen2_5_VLProcessor, frames: Tensor, captions: list[str] | None = None) -> BatchFeature:
+def video_inputs(processor: Any, frames: Tensor, captions: list[str] | None = None) -> BatchFeature:
     """The model's inputs for uint8 [B, T, H, W, 3], with the captions as the answer where they are given.
 
     Frames keep their size: resizing would move the tokens' places.
@@ -47,7 +47,7 @@ def video_inputs(processor: Qwen2_5_VLProcessor, frames: Tensor, captions: list[
 class QwenEncoder(Encoder):
     """The frozen vision-language model as encoder and as captioner."""
 
-    def __init__(self, model, processor: Qwen2_5_VLProcessor, *, weights_sha256: str, standin: bool):
+    def __init__(self, model: Any, processor: Any, *, weights_sha256: str, standin: bool):
         super().__init__()
         self.model, self.processor = model, processor
         self.weights_sha256, self.standin = weights_sha256, standin

@@ -26,6 +26,9 @@ FAINTEST = 0.02
 class DetectionProbe(nn.Module):
     """Tokens [B, D, h, w] -> (logit of an object [B, h, w], its box in 0..1 xyxy [B, h, w, 4])."""
 
+    mean: Tensor
+    spread: Tensor
+
     def __init__(self, mean: Tensor, spread: Tensor):
         super().__init__()
         self.register_buffer("mean", mean)
@@ -33,7 +36,8 @@ class DetectionProbe(nn.Module):
         self.project = nn.Conv2d(len(mean), WIDTH, 1)
         self.look = nn.Conv2d(WIDTH, WIDTH, 3, padding=1)
         self.read = nn.Conv2d(WIDTH, 5, 1)
-        nn.init.constant_(self.read.bias[:1], -3.0)  # most cells hold no object
+        with torch.no_grad():
+            self.read.get_parameter("bias")[:1] = -3.0  # most cells hold no object
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         x = (tokens - self.mean[:, None, None]) / self.spread[:, None, None]

@@ -71,7 +71,8 @@ def _mean_and_root(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean [D] and R [min(N, D), D] with R'R = covariance."""
     features = features.astype(np.float64)
     mean = features.mean(0)
-    return mean, np.linalg.qr((features - mean) / np.sqrt(len(features) - 1), mode="r")
+    root: np.ndarray = np.linalg.qr((features - mean) / np.sqrt(len(features) - 1), mode="reduced").R
+    return mean, root
 
 
 def fvd(true: np.ndarray, generated: np.ndarray, seed: int = 0, resamples: int = 0) -> tuple[str, Metric]:

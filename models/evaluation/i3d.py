@@ -49,7 +49,7 @@ class Unit(nn.Conv3d):
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1):
         super().__init__(inputs, outputs, kernel, stride)
-        self.extent, self.step = (kernel,) * 3, (stride,) * 3
+        self.extent, self.step = (kernel, kernel, kernel), (stride, stride, stride)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.relu(super().forward(pad_same(input, self.extent, self.step)), inplace=True)

@@ -6,7 +6,7 @@ frames' own size; a clip's value is the mean over its frames. 0 = equal, higher 
 
 import warnings
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import lpips
 import numpy as np
@@ -42,7 +42,7 @@ class Lpips(Frozen):
         with warnings.catch_warnings():  # of torchvision, about how the package asks it for the backbone
             warnings.simplefilter("ignore", UserWarning)
             # A random backbone first: the package would otherwise download one. The heads come with the package.
-            self.model = lpips.LPIPS(net=net, version="0.1", pnet_rand=True, verbose=False)
+            self.model: Any = lpips.LPIPS(net=net, version="0.1", pnet_rand=True, verbose=False)
         _load_backbone(self.model.net, fetched)
         _check_heads(self.model, fetched)
         self.freeze()
@@ -101,7 +101,7 @@ def _load_backbone(backbone: nn.Module, fetched: dict[str, Tensor]) -> None:
         layer.load_state_dict({"weight": kernel, "bias": bias})
 
 
-def _check_heads(model: lpips.LPIPS, fetched: dict[str, Tensor]) -> None:
+def _check_heads(model: Any, fetched: dict[str, Tensor]) -> None:
     """The package and the fetched file carry the same published linear heads, bit for bit."""
     for k, head in enumerate(model.lins):
         if not torch.equal(head.model[-1].weight, fetched[f"NetLinLayer_{k}.Conv_0.kernel"]):

@@ -68,21 +68,20 @@ class SegmenterRecipe:
 
 def build_segmenter() -> SegformerForSemanticSegmentation:
     """The stand-in's architecture with random weights."""
-    return SegformerForSemanticSegmentation(
-        SegformerConfig(
-            num_labels=2,
-            depths=[1, 1, 1, 1],
-            hidden_sizes=[16, 32, 64, 96],
-            num_attention_heads=[1, 2, 2, 3],
-            patch_sizes=[5, 3, 3, 3],
-            strides=[2, 2, 2, 2],
-            sr_ratios=[8, 4, 2, 1],
-            mlp_ratios=[2, 2, 2, 2],
-            decoder_hidden_size=48,
-            drop_path_rate=0.0,
-            classifier_dropout_prob=0.0,
-        )
+    config = SegformerConfig(
+        depths=[1, 1, 1, 1],
+        hidden_sizes=[16, 32, 64, 96],
+        num_attention_heads=[1, 2, 2, 3],
+        patch_sizes=[5, 3, 3, 3],
+        strides=[2, 2, 2, 2],
+        sr_ratios=[8, 4, 2, 1],
+        mlp_ratios=[2, 2, 2, 2],
+        decoder_hidden_size=48,
+        drop_path_rate=0.0,
+        classifier_dropout_prob=0.0,
     )
+    config.num_labels = 2
+    return SegformerForSemanticSegmentation(config)
 
 
 def train_segmenter(

@@ -34,4 +34,3 @@ def augment(clip: Tensor, caption: str, rng: np.random.Generator) -> tuple[Tenso
     if reverse:
         clip, caption = clip.flip(0), _swap_order(_rename(caption, _REVERSE))
     return clip, caption
-

@@ -93,11 +93,12 @@ def _ltx(heldout) -> dict[str, float]:
     """Held-out velocity error at fixed noise levels with the first frame given, and without."""
     autoencoder = LTXVae.load(shelf.folder("vae"))
     latents = torch.cat([autoencoder.encode(part) for part in heldout.frames.split(16)])
-    grid = VideoGrid(*latents.shape[2:], autoencoder.geometry)
+    frames, height, width = latents.shape[2:]
+    grid = VideoGrid(frames, height, width, autoencoder.geometry)
     generator = LTXGenerator.load(shelf.folder("ltx"), grid)
     clean, first = pack(latents), grid.height * grid.width
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
-    semantic = generator.captions([f"{caption} <|im_end|>" for caption in heldout.captions])
+    tokens, mask = generator.captions([f"{caption} <|im_end|>" for caption in heldout.captions])
     measures = {}
     for sigma in (0.3, 0.6, 0.9):
         noisy = torch.lerp(clean, noise, sigma)
@@ -107,7 +108,7 @@ def _ltx(heldout) -> dict[str, float]:
             ("first frame", clean[:, :first], torch.arange(first)),
         ):
             with torch.no_grad():
-                velocity = generator.velocity(noisy, level, condition, *semantic, cells)
+                velocity = generator.velocity(noisy, level, condition, tokens, mask, cells)
             measures[f"velocity MSE at sigma {sigma}, {label}"] = (velocity - (noise - clean)).square().mean().item()
     return measures
 

@@ -11,6 +11,7 @@ from transformers import Dinov2Config, Dinov2Model
 from models.encoders.dinov2 import normalise
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
+PATCH = 8
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def build() -> Dinov2Model:
         num_attention_heads=3,
         mlp_ratio=3,
         image_size=64,
-        patch_size=8,
+        patch_size=PATCH,
         use_mask_token=True,
         layerscale_value=1.0,
         initializer_range=0.04,
@@ -45,7 +46,7 @@ def train(clips: Tensor, recipe: Dinov2Recipe, progress: Progress) -> Dinov2Mode
     """Train on uint8 [N, T, H, W, 3]."""
     torch.manual_seed(recipe.seed)
     model = build().train()
-    patch = model.config.patch_size
+    patch = PATCH
     head = nn.Linear(model.config.hidden_size, 3 * patch**2)
     parameters = [*model.parameters(), *head.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=recipe.learning_rate, betas=(0.9, 0.95), weight_decay=0.05)
@@ -53,7 +54,9 @@ def train(clips: Tensor, recipe: Dinov2Recipe, progress: Progress) -> Dinov2Mode
     for step in range(recipe.steps):
         share = step / recipe.steps
         for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * min(1, (step + 1) / 40) * (0.02 + 0.49 * (1 + math.cos(math.pi * share)))
+            group["lr"] = (
+                recipe.learning_rate * min(1, (step + 1) / 40) * (0.02 + 0.49 * (1 + math.cos(math.pi * share)))
+            )
         pixels = normalise(frames[torch.randint(len(frames), (recipe.batch,))])
         target = nn.functional.unfold(pixels, patch, stride=patch).transpose(1, 2)
         masked = torch.rand(target.shape[:2]) < recipe.mask_share

@@ -1,7 +1,7 @@
 """The LTX transformer stand-in: `LTXVideoTransformer3DModel` and a small T5 text encoder, trained together.
 
-Flow matching on the VAE stand-in's latents of generated clips, conditioned as LTX is: by caption, and by clean or noised
-latent tokens of the first frame or of all frames.
+Flow matching on the VAE stand-in's latents of generated clips, conditioned as LTX is: by caption, and by clean or
+noised latent tokens of the first frame or of all frames.
 """
 
 import math
@@ -89,7 +89,9 @@ def train(latents: Tensor, captions: list[str], grid: VideoGrid, recipe: LtxReci
     for step in range(recipe.steps):
         for group in optimizer.param_groups:
             share = step / recipe.steps
-            group["lr"] = recipe.learning_rate * min(1, (step + 1) / 100) * (0.02 + 0.49 * (1 + math.cos(math.pi * share)))
+            group["lr"] = (
+                recipe.learning_rate * min(1, (step + 1) / 100) * (0.02 + 0.49 * (1 + math.cos(math.pi * share)))
+            )
         rows = rng.integers(0, len(latents), recipe.batch)
         clean = pack(latents[torch.from_numpy(rows)])
         chosen = ["" if rng.random() < recipe.caption_dropout else captions[row] for row in rows]

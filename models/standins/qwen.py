@@ -1,4 +1,4 @@
-"""The Qwen2.5-VL stand-in: the real class with its windowed vision tower and 2x2 merger, taught to caption generated clips.
+"""The Qwen2.5-VL stand-in: the real class, windowed vision tower and 2x2 merger included, taught to caption.
 
 Its chat template drops the question: the stand-in knows one task.
 """
@@ -25,14 +25,15 @@ from models.standins.augment import augment
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 PATCH = 8
+WIDTH = 160
 
 
 @dataclass(frozen=True)
 class QwenRecipe:
     """Next-word training on captions, with what the vision tower must see taught beside it.
 
-    Words alone do not teach such a small model motion: directions stayed at chance for thousands of steps. So the vision
-    tower also learns, for each merged token, whether the first-named shape covers it and which way that shape goes.
+    Words alone do not teach so small a model motion: directions stayed at chance for two thousand steps. So the vision
+    tower also learns, for each merged token, whether the first-named shape covers it and which way it goes.
     """
 
     word_steps: int = 1600
@@ -58,11 +59,14 @@ def build_processor() -> Qwen2_5_VLProcessor:
 def build(processor: Qwen2_5_VLProcessor) -> Qwen2_5_VLForConditionalGeneration:
     """160 wide, 4 layers of language over 3 of vision, a window of 2x2 merged tokens."""
     tokens = processor.tokenizer
-    ids = {name: tokens.convert_tokens_to_ids(token) for name, token in zip(("start", "end", "image", "video"), words.VISION)}
+    ids = {
+        name: tokens.convert_tokens_to_ids(token)
+        for name, token in zip(("start", "end", "image", "video"), words.VISION)
+    }
     config = Qwen2_5_VLConfig(
         text_config={
             "vocab_size": len(tokens),
-            "hidden_size": 160,
+            "hidden_size": WIDTH,
             "intermediate_size": 432,
             "num_hidden_layers": 4,
             "num_attention_heads": 5,
@@ -80,7 +84,7 @@ def build(processor: Qwen2_5_VLProcessor) -> Qwen2_5_VLForConditionalGeneration:
             "intermediate_size": 256,
             "num_heads": 3,
             "patch_size": PATCH,
-            "out_hidden_size": 160,
+            "out_hidden_size": WIDTH,
             "window_size": 4 * PATCH,
             "initializer_range": 0.07,
             "fullatt_block_indexes": [2],
@@ -90,7 +94,6 @@ def build(processor: Qwen2_5_VLProcessor) -> Qwen2_5_VLForConditionalGeneration:
         vision_start_token_id=ids["start"],
         vision_end_token_id=ids["end"],
         tie_word_embeddings=True,
-        initializer_range=0.07,
     )
     model = Qwen2_5_VLForConditionalGeneration(config)
     model.generation_config.eos_token_id = tokens.eos_token_id
@@ -103,7 +106,7 @@ def train(clips: Tensor, masks: Tensor, captions: list[str], recipe: QwenRecipe,
     torch.manual_seed(recipe.seed)
     processor = build_processor()
     model = build(processor).train()
-    sight = Sight(model.config.text_config.hidden_size)
+    sight = Sight(WIDTH)
     stages = (
         Stage("words", recipe.word_steps, words=1.0, sight=0.0, direction_weight=1.0),
         Stage("sight", recipe.sight_steps, words=0.0, sight=1.0, direction_weight=1.0),

@@ -36,7 +36,9 @@ def verify(names: tuple[str, ...] = NAMES) -> dict[str, dict[str, str]]:
         for file in sorted(found.keys() | wanted.keys()):
             if found.get(file) == wanted.get(file) and wanted:
                 continue
-            fault = "is missing" if file not in found else "is not listed" if file not in wanted else "has a wrong sha256"
+            fault = (
+                "is missing" if file not in found else "is not listed" if file not in wanted else "has a wrong sha256"
+            )
             raise WeightsError(
                 f"stand-in {name}: {file} {fault}; restore it with `git checkout models/standins/weights` "
                 "or train anew with `foresight standins train`"

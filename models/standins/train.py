@@ -1,4 +1,4 @@
-"""The recipe of all stand-ins: one command makes them anew from generated clips, measures them, and writes their cards."""
+"""The recipe of all stand-ins: made anew from generated clips, measured, and given their cards, by one command."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -81,7 +81,8 @@ def _train_ltx(corpus: Corpus, target: Path, progress: Progress) -> ltx.LtxRecip
     recipe = ltx.LtxRecipe()
     autoencoder = LTXVae.load(shelf.folder("vae"))
     latents = torch.cat([autoencoder.encode(part) for part in corpus.frames.split(16)])
-    grid = VideoGrid(*latents.shape[2:], autoencoder.geometry)
+    frames, height, width = latents.shape[2:]
+    grid = VideoGrid(frames, height, width, autoencoder.geometry)
     transformer, text, tokenizer = ltx.train(latents, corpus.captions, grid, recipe, progress)
     save_half(transformer, target / "transformer")
     save_half(text, target / "text_encoder")

@@ -6,6 +6,7 @@ Single frames first, then clips: straight on clips it hardly learns in an hour o
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKLLTXVideo
@@ -55,7 +56,7 @@ def build() -> AutoencoderKLLTXVideo:
 def train(clips: Tensor, lpips: nn.Module, recipe: VaeRecipe, progress: Progress) -> AutoencoderKLLTXVideo:
     """Train on uint8 [N, T, H, W, 3]; `lpips(x, y)` takes [B, 3, H, W] in -1..1 and gives [B]."""
     torch.manual_seed(recipe.seed)
-    vae = build().train()
+    vae: Any = build().train()
     frames = clips.flatten(0, 1)[:, None]
     stages = (
         ("vae: frames", frames, recipe.frame_steps, recipe.frame_batch, recipe.learning_rate),
@@ -78,7 +79,7 @@ def train(clips: Tensor, lpips: nn.Module, recipe: VaeRecipe, progress: Progress
     return vae
 
 
-def _loss(vae: AutoencoderKLLTXVideo, true: Tensor, lpips: nn.Module, recipe: VaeRecipe):
+def _loss(vae: Any, true: Tensor, lpips: nn.Module, recipe: VaeRecipe):
     posterior = vae.encode(true).latent_dist
     made = vae.decode(posterior.sample(), return_dict=False)[0]
     l1, mse = F.l1_loss(made, true), F.mse_loss(made, true)
@@ -91,7 +92,7 @@ def _loss(vae: AutoencoderKLLTXVideo, true: Tensor, lpips: nn.Module, recipe: Va
 
 
 @torch.no_grad()
-def _normalise(vae: AutoencoderKLLTXVideo, clips: Tensor) -> None:
+def _normalise(vae: Any, clips: Tensor) -> None:
     """Record the latents' per-channel mean and deviation, as LTX's checkpoints do."""
     latents = torch.cat([vae.encode(to_unit_range(part)).latent_dist.mode() for part in clips[:256].split(16)])
     vae.latents_mean.copy_(latents.mean(dim=(0, 2, 3, 4)))

@@ -3,7 +3,6 @@ once.
 """
 
 import importlib
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,11 +45,17 @@ class Lazy(TyperGroup):
         return [name for name in ENTRIES if (COMMANDS / f"{name}.py").is_file()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command as the list of commands shows it: enough for help, and nothing is imported."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        if _only_help():
-            return click.Command(cmd_name, help=ENTRIES[cmd_name].says)
-        return load(cmd_name)
+        return click.Command(cmd_name, help=ENTRIES[cmd_name].says)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that was called, imported now."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, load(name) if name and command else command, rest
 
 
 def load(name: str) -> click.Command:
@@ -65,11 +70,6 @@ def load(name: str) -> click.Command:
     command = typer.main.get_command(found)
     command.name = name
     return command
-
-
-def _only_help() -> bool:
-    """Whether all that is asked for is the list of commands."""
-    return len(sys.argv) < 2 or sys.argv[1] in ("--help", "-h")
 
 
 app = typer.Typer(
