@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,7 +74,9 @@ class _Tap:
 def dispatch(
     context: dg.AssetExecutionContext, command: str, *, cwd: Path, each: Listener | None = None
 ) -> dict[str, Any]:
-    """Run `command` in `cwd`; the `result` of the worker's final message. `each` is called with its progress.
+    """Run `command` in `cwd`; the `result` of the worker's final message, and `worker_seconds`, the process's own time.
+
+    `each` is called with its progress.
 
     Raises:
         DispatchError: it could not start, it failed, or it ended without a final message.
@@ -83,7 +86,9 @@ def dispatch(
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
         dg.open_pipes_session(context, dg.PipesTempFileContextInjector(), reader) as session,
     ):
+        began = time.monotonic()
         code = _run(command, cwd, {**worker_environment(), **session.get_bootstrap_env_vars()}, errors)
+        seconds = time.monotonic() - began
         errors.seek(0)
         tail = errors.readlines()[-TAIL_LINES:]
     if tail:
@@ -95,7 +100,7 @@ def dispatch(
         raise DispatchError(
             f"`{command}` in {cwd} exited 0 without its final message; its work is not trusted: run it again"
         )
-    return reader.messages["result"]["result"]
+    return {**reader.messages["result"]["result"], "worker_seconds": round(seconds, 3)}
 
 
 def worker_environment() -> dict[str, str]:

@@ -183,6 +183,7 @@ def _reported(job: Job, result: Mapping[str, Any], made: bool, more: Mapping[str
             **pictures,
             **more,
             "made_now": dg.MetadataValue.bool(made),
+            "worker_seconds": dg.MetadataValue.float(result.get("worker_seconds", 0.0)),
             "path": dg.MetadataValue.path(str(job.out)),
             "mlflow_runs": dg.MetadataValue.json(result.get("runs", {})),
             "data_version": job.data_version,

@@ -34,7 +34,7 @@ ENTRIES = {
     "standins": Entry("standins_app", "Train or verify the stand-ins of the laptop profile."),
     "weights": Entry("weights_app", "Fetch or verify the metric weights and the real clips."),
     "measure": Entry("measure", "Measure generated clips against reference clips."),
-    "bench": Entry("bench", "Measure what this project promises of its own speed."),
+    "bench": Entry("bench_app", "Measure what this project promises of its own speed."),
 }
 
 
