@@ -74,7 +74,7 @@ def test_mlflow_compares_two_arms(pages, programme, tmp_path):
     with sqlite3.connect(programme / "mlflow" / "mlflow.db") as database:
         rows = database.execute(
             "select r.run_uuid, r.experiment_id from runs r join experiments e using (experiment_id) "
-            "where e.name like '%phase2%' and r.run_uuid in (select run_uuid from tags where key='mlflow.parentRunId')"
+            "where e.name like '2 %' and r.run_uuid in (select run_uuid from tags where key='mlflow.parentRunId')"
         ).fetchall()
     assert len(rows) >= 2
     runs = ",".join(f'"{run}"' for run, _ in rows[:2])

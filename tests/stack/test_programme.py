@@ -12,7 +12,7 @@ pytestmark = pytest.mark.stack
 
 def test_every_phase_has_its_evaluation_its_decision_and_its_override(programme):
     for phase in (1, 2, 3):
-        shown = json.loads(foresight(programme, "gate", "show", str(phase), "--json").stdout)
+        shown = json.loads(foresight(programme, "gate", "show", str(phase), "--json").stdout)["decision"]
         assert shown["phase"] == phase
         assert shown["verdict"] != "GO", "three steps cannot reach the proposal's thresholds"
         assert all(row["why"] for row in shown["criteria"])
