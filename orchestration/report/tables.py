@@ -80,7 +80,9 @@ def _criterion(row: Criterion, shown: Mapping[str, Any]) -> CriterionRow:
 
 def beside(evaluation: Evaluation) -> BesideTable | None:
     """Metrics down, arms and baselines across: what the gate judged first. Nothing to compare with: no table."""
-    ours = {"hybrid": evaluation.metrics} if evaluation.arms else {"this phase": evaluation.metrics}
+    # Phase 1 has one arm and it is not the hybrid: what the gate judged goes by that arm's own name.
+    judged = next(iter(evaluation.arms)) if len(evaluation.arms) == 1 else "hybrid" if evaluation.arms else "this phase"
+    ours = {judged: evaluation.metrics}
     arms: Mapping[str, Mapping[str, MetricValue]] = {k: v for k, v in evaluation.arms.items() if k not in ours}
     groups: dict[str, Mapping[str, MetricValue]] = {**ours, **arms, **evaluation.baselines}
     kinds = {key: "ours" if key in ours else "" if key in arms else "base" for key in groups}
@@ -93,7 +95,10 @@ def beside(evaluation: Evaluation) -> BesideTable | None:
         for key, name in ((key, names.metric(key)) for key in _shown(groups))
     ]
     columns = tuple(
-        Cell(words=names.words(key).capitalize() if key in ours else names.words(key), kind=kinds[key])
+        Cell(
+            words=names.words(key)[:1].upper() + names.words(key)[1:] if key in ours else names.words(key),
+            kind=kinds[key],
+        )
         for key in groups
     )
     return (

@@ -129,3 +129,13 @@ def test_every_colour_the_style_uses_is_defined(ran, scheme):
     roots = re.findall(r":root \{(.*?)\}", style[1], re.DOTALL)
     defined = set(re.findall(r"--([a-z]+):", roots[0] if scheme == "light" else roots[0] + roots[1]))
     assert used <= defined
+
+
+def test_what_one_arm_reached_does_not_go_by_the_hybrids_name():
+    from orchestration.report.tables import beside
+
+    metrics = {"lpips": sample.measured(0.2)}
+    table = beside(sample.evaluation(1, metrics, arms={"dino_only": metrics}, baselines={"copy_last": metrics}))
+    assert table is not None
+    assert [column.words for column in table.columns][:1] == ["DINOv2 only"]
+    assert "Hybrid" not in [column.words for column in table.columns]
