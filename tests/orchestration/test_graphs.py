@@ -42,6 +42,7 @@ def test_every_parameter_that_a_stage_declares_exists():
         for name in stage["params"]:
             value = table
             for part in name.split("."):
+                assert part in value, f"params.yaml has no {name}"
                 value = value[part]
 
 

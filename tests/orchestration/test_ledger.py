@@ -1,5 +1,6 @@
 """The ledger never promises an hour twice, never loses one, and charges what was used."""
 
+import contextlib
 import datetime as dt
 import multiprocessing
 import random
@@ -221,11 +222,9 @@ def race(path: Path, name: str, gate: Any, results: Any) -> None:
     ledger = Ledger(Store(path), PROGRAMME)
     for number in range(ROUNDS):
         gate.wait()
-        try:
+        with contextlib.suppress(BudgetRefused):
             ledger.reserve(f"{name}-{number}", phase=1, gpus=1, max_hours=LAST, device="a100")
             results.put((number, name))
-        except BudgetRefused:
-            pass
         gate.wait()
         if any(one.key == f"{name}-{number}" for one in ledger.reservations()):
             ledger.release(f"{name}-{number}")

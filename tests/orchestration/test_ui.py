@@ -53,7 +53,10 @@ def test_a_port_in_use_is_said_in_one_line_and_nothing_is_started(tmp_path, take
 
 
 def test_a_free_port_is_let_through():
-    require_free("MLflow", free())
+    port = free()
+    require_free("MLflow", port)
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0, "looking at a port leaves nothing listening on it"
 
 
 def test_when_one_process_ends_by_itself_all_end_and_its_last_words_are_told(tmp_path, monkeypatch):
