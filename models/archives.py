@@ -8,7 +8,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from models.frozen import WeightsError, file_sha256
+from models.provenance import WeightsError, file_sha256
 
 DOWNLOAD_LIMIT_S = 600
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from models.frozen import WeightsError
+from models.provenance import WeightsError
 
 NUMPY_ONLY = {
     ("numpy", "dtype"),

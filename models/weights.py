@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.archives import Archive, download, members
-from models.frozen import WeightsError, file_sha256
 from models.pickled import convert_arrays
+from models.provenance import WeightsError, file_sha256
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 

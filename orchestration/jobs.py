@@ -14,6 +14,17 @@ from orchestration.versioning import fingerprint, source_sha256
 
 RESULT = "result.json"
 EVALUATE = "evaluate"
+_STAGES = "orchestration/stages"
+_TRAINS = (
+    *(f"models/{part}" for part in ("frozen.py", "data", "encoders", "decoder", "fusion", "training")),
+    "models/evaluation/lpips.py",  # a loss of Phases 1 and 2 too
+    *(f"{_STAGES}/{part}.py" for part in ("inputs", "training")),
+)
+_JUDGES = (
+    *_TRAINS,
+    "models/evaluation",
+    *(f"{_STAGES}/{part}.py" for part in ("evaluation", "generation", "measures")),
+)
 
 
 class JobError(ValueError):
@@ -34,7 +45,7 @@ class Job(BaseModel):
     out: Path = Field(description="the folder the stage writes its result to")
     profile: Profile
     data_versions: dict[str, str] = Field(description="DVC's hash of every input stage")
-    weights: dict[str, str] = Field(description="sha256 of every folder of frozen weights the stage loads")
+    weights: dict[str, str] = Field(description="sha256 of all frozen weights the stage loads, metrics' included")
     inputs: dict[str, Path] = Field(default={}, description="results of earlier stages, by name")
     input_fingerprints: dict[str, str] = Field(default={}, description="and what those were made from")
     code_commit: str
@@ -57,7 +68,8 @@ class Job(BaseModel):
         }
         profile = self.profile.model_dump(mode="json", include=said)
         parts = (profile, self.data_versions, self.weights, self.input_fingerprints)
-        return fingerprint({"stage": self.stage, "phase": self.phase, "source": source_sha256(), "parts": parts})
+        source = source_sha256(*(_JUDGES if self.stage == EVALUATE else _TRAINS))
+        return fingerprint({"stage": self.stage, "phase": self.phase, "source": source, "parts": parts})
 
     def write(self) -> Path:
         """Put the job beside its results-to-be."""

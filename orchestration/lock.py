@@ -19,27 +19,39 @@ class RunningError(RuntimeError):
 
 @contextmanager
 def hold(path: Path, what: str) -> Iterator[None]:
-    """Hold `path` for the length of a `with`, or raise RunningError that names the holder."""
+    """Hold `path` for the length of a `with`, or raise RunningError that names the holder.
+
+    A process that holds it may ask again: `foresight run` does, and so does the Dagster run that it makes.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise RunningError(
-                f"{path.parent}: {_holder(file.read())}; wait for it or end it, then try again"
-            ) from None
+            holder = file.read()
+            if _pid(holder) == os.getpid():
+                yield
+                return
+            raise RunningError(f"{path.parent}: {_told(holder)}; wait for it or end it, then try again") from None
         file.truncate(0)
         file.write(json.dumps({"pid": os.getpid(), "what": what, "since": time.time()}))
         file.flush()
         yield
 
 
-def _holder(text: str) -> str:
-    """Who holds the lock, as far as the file tells; it may be read in the moment before its holder wrote it."""
+def _pid(holder: str) -> int | None:
+    """The holder's process; none in the moment before it has written it."""
     try:
-        holder = json.loads(text)
+        return json.loads(holder)["pid"]
     except json.JSONDecodeError:
+        return None
+
+
+def _told(holder: str) -> str:
+    """Who holds the lock, as far as the file tells."""
+    if _pid(holder) is None:
         return "a run is going on here"
-    minutes = (time.time() - holder["since"]) / 60
-    return f"{holder['what']!r} is going on here (process {holder['pid']}, for {minutes:.0f} min)"
+    known = json.loads(holder)
+    minutes = (time.time() - known["since"]) / 60
+    return f"{known['what']!r} is going on here (process {known['pid']}, for {minutes:.0f} min)"

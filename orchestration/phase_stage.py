@@ -20,6 +20,7 @@ from orchestration.datasets import Dataset
 from orchestration.dispatch import dispatch
 from orchestration.home import Home
 from orchestration.jobs import EVALUATE, RESULT, Job
+from orchestration.profile import Profile
 from orchestration.programme import load as programme
 from orchestration.record import decisions
 from orchestration.resources import Foresight
@@ -27,8 +28,16 @@ from orchestration.versioning import code_commit, weights_sha256
 
 EVALUATION = "evaluation.json"
 DATA = ("shards", "dinov2", "qwen", "latents")
-TRAINED_WITH = {1: ("dinov2", "vae", "ltx"), 2: ("dinov2", "qwen", "vae", "ltx"), 3: ("dinov2", "qwen", "vae", "ltx")}
-JUDGED_BY = ("segmenter", "qwen")
+TRAINED_WITH = {
+    1: ("dinov2", "vae", "ltx", "lpips_alex"),
+    2: ("dinov2", "qwen", "vae", "ltx", "lpips_alex"),
+    3: ("dinov2", "qwen", "vae", "ltx"),
+}
+JUDGED_BY = {
+    1: ("segmenter", "qwen", "lpips_alex", "lpips_vgg"),
+    2: ("segmenter", "qwen", "lpips_alex", "lpips_vgg", "minilm"),
+    3: ("segmenter", "qwen", "lpips_alex", "lpips_vgg", "i3d"),
+}
 Phase = Literal[1, 2, 3]
 
 
@@ -46,7 +55,7 @@ def training_job(foresight: Foresight, dataset: Dataset, phase: Phase) -> Job:
 def evaluation_job(foresight: Foresight, dataset: Dataset, phase: Phase, trained_on: Dataset | None = None) -> Job:
     """The job that evaluates a phase on the held-out clips of a dataset."""
     trained = {f"phase{phase}": training_job(foresight, trained_on or dataset, phase)}
-    weights = dict.fromkeys((*TRAINED_WITH[phase], *JUDGED_BY))
+    weights = dict.fromkeys((*TRAINED_WITH[phase], *JUDGED_BY[phase]))
     return _job(foresight, dataset, EVALUATE, phase, f"phase{phase}/evaluation", trained, tuple(weights))
 
 
@@ -122,11 +131,18 @@ def _job(
         out=foresight.home.run(dataset.name, folder),
         profile=profile,
         data_versions={stage: workspace.version(stage) for stage in DATA},
-        weights={name: weights_sha256(profile.weights.folder(name)) for name in weights},
+        weights={name: _sha256(profile, name) for name in weights},
         inputs={name: job.out for name, job in trained.items()},
         input_fingerprints={name: job.fingerprint for name, job in trained.items()},
         code_commit=code_commit(),
     )
+
+
+def _sha256(profile: Profile, name: str) -> str:
+    """The hash of frozen weights: those that `foresight weights fetch` brings, or a folder of the profile's."""
+    from models import weights
+
+    return weights.sha256(name) if name in weights.NAMES else weights_sha256(profile.weights.folder(name))
 
 
 def _result(context: dg.AssetExecutionContext, job: Job) -> tuple[dict[str, Any], bool]:

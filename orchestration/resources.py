@@ -2,6 +2,8 @@
 once.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -9,6 +11,7 @@ import dagster as dg
 from orchestration import datasets, profile
 from orchestration.datasets import Dataset
 from orchestration.home import Home
+from orchestration.lock import hold
 from orchestration.profile import Profile
 from orchestration.workspace import Workspace
 
@@ -18,6 +21,15 @@ class Foresight(dg.ConfigurableResource):
 
     home_folder: str
     profile_name: str
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Foresight"]:
+        """A run, wherever it was launched, holds the home while it lasts; the tick of a sensor does not."""
+        if context.run is None:
+            yield self
+            return
+        with hold(self.home.lock, f"Dagster run {context.run.run_id[:8]}"):
+            yield self
 
     @property
     def home(self) -> Home:

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, T5EncoderModel
 
 from models.decoder.vae import LatentGeometry
-from models.frozen import Frozen, folder_sha256, is_standin
+from models.frozen import Frozen
+from models.provenance import folder_sha256, is_standin
 
 LORA_TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 MAX_CAPTION_TOKENS = 64

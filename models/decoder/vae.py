@@ -12,7 +12,8 @@ import torch
 from diffusers import AutoencoderKLLTXVideo
 from torch import Tensor
 
-from models.frozen import Frozen, folder_sha256, is_standin
+from models.frozen import Frozen
+from models.provenance import folder_sha256, is_standin
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import Dinov2Model
 
 from models.encoders.base import Encoder, Tokens, on_grid, require_multiple
-from models.frozen import folder_sha256, is_standin
+from models.provenance import folder_sha256, is_standin
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)

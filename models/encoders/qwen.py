@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import BatchFeature, Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
 from models.encoders.base import Encoder, Tokens, on_grid, require_multiple
-from models.frozen import folder_sha256, is_standin
+from models.provenance import folder_sha256, is_standin
 
 FPS = 8.0
 PROMPT = "Describe what moves in the video and in which order."

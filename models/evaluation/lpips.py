@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from models import weights
 from models.evaluation.inputs import MetricInputError, check_pair
-from models.frozen import Frozen, WeightsError
+from models.frozen import Frozen
+from models.provenance import WeightsError
 
 Net = Literal["alex", "vgg"]
 Features = list[Tensor]

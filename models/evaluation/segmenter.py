@@ -16,7 +16,8 @@ from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
 from models.evaluation.inputs import check_clips
 from models.evaluation.lpips import to_signed
-from models.frozen import Frozen, folder_sha256, is_standin
+from models.frozen import Frozen
+from models.provenance import folder_sha256, is_standin
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 FRAMES_AT_ONCE = 64

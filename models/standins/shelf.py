@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from models.frozen import WeightsError, file_sha256
+from models.provenance import WeightsError, file_sha256
 
 NAMES = ("vae", "dinov2", "qwen", "ltx", "segmenter")
 SHELF = Path(__file__).parent / "weights"

@@ -59,7 +59,7 @@ def save_half(model, target: Path) -> None:
 
 def _train_vae(corpus: Corpus, target: Path, progress: Progress) -> vae.VaeRecipe:
     recipe = vae.VaeRecipe()
-    save_half(vae.train(corpus.frames, Lpips("alex"), recipe, progress), target)
+    save_half(vae.train(corpus.frames, corpus.masks, Lpips("alex"), recipe, progress), target)
     return recipe
 
 

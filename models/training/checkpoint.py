@@ -17,7 +17,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from models.frozen import file_sha256
+from models.provenance import file_sha256
 from models.training.config import fingerprint
 
 _PREFIX = "step-"

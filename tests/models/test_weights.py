@@ -13,8 +13,8 @@ from safetensors.numpy import load_file
 
 from models import archives, weights
 from models.archives import Archive, members
-from models.frozen import WeightsError
 from models.pickled import convert_arrays, read_arrays
+from models.provenance import WeightsError
 
 TREE = {
     "Net_0": {"Conv_0": {"kernel": np.arange(24, dtype=np.float32).reshape(2, 2, 3, 2), "bias": np.ones(2, np.float32)}}

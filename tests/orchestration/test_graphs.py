@@ -48,7 +48,7 @@ def test_every_parameter_that_a_stage_declares_exists():
 
 @pytest.mark.parametrize(("stage", "standin"), [("dinov2", "dinov2"), ("qwen", "qwen"), ("latents", "vae")])
 def test_params_name_the_weights_that_are_shipped(stage, standin):
-    from models.frozen import folder_sha256
+    from models.provenance import folder_sha256
     from models.standins import shelf
 
     table = yaml.safe_load((REPOSITORY / "params.yaml").read_text())

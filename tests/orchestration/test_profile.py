@@ -33,7 +33,7 @@ def test_a_variable_that_is_not_set_is_named(monkeypatch):
 
 
 def test_a_folder_of_weights_has_the_hash_that_loading_it_finds(tmp_path):
-    from models.frozen import folder_sha256
+    from models.provenance import folder_sha256
 
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "deep").mkdir()

@@ -11,7 +11,7 @@ from orchestration import selection
 from orchestration.clearance import ClearanceRefused
 from orchestration.cli.app import app
 from orchestration.home import Home
-from orchestration.lock import RunningError, hold
+from orchestration.lock import RunningError
 from orchestration.run import RunError, RunRefused
 from orchestration.run import run as go
 
@@ -66,9 +66,9 @@ def test_a_gate_that_refuses_is_exit_3(home, monkeypatch):
     assert refused.value.exit_code == 3
 
 
-def test_a_second_run_is_refused_while_one_goes_on(home, monkeypatch):
+def test_a_second_run_is_refused_while_one_goes_on(home, holder, monkeypatch):
     monkeypatch.setattr(running, "build", programme(clips))
-    with hold(home.lock, "foresight run"), pytest.raises(RunningError, match="is going on here"):
+    with pytest.raises(RunningError, match="is going on here"):
         go(home)
 
 

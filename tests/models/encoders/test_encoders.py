@@ -7,7 +7,7 @@ import torch
 from models.encoders.base import grid_positions
 from models.encoders.dinov2 import Dinov2Encoder
 from models.encoders.qwen import QwenEncoder
-from models.frozen import WeightsError
+from models.provenance import WeightsError
 from models.standins import shelf
 
 
@@ -87,7 +87,7 @@ def test_frames_that_do_not_tile_are_refused(dinov2, qwen):
 
 
 def test_a_folder_without_weights_is_named(tmp_path):
-    from models.frozen import folder_sha256
+    from models.provenance import folder_sha256
 
     with pytest.raises(WeightsError, match=r"no \*\.safetensors here"):
         folder_sha256(tmp_path)

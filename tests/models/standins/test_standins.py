@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.data.moving_shapes import DIRECTIONS, render_clip
-from models.frozen import WeightsError
+from models.provenance import WeightsError
 from models.standins import shelf
 from models.standins.augment import augment
 from models.standins.cards import caption_scores
