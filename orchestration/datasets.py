@@ -17,6 +17,7 @@ from orchestration.workspace import repository_params
 
 GENERATED = "moving_shapes"
 REAL = "real"
+FOLDER = "folder"
 
 
 class DatasetError(ValueError):
@@ -86,8 +87,7 @@ def _register(home: Home, folder: Path) -> Dataset:
             return entry
     taken = {dataset.name for dataset in known(home)}
     name = next(name for name in (base, *(f"{base}_{i}" for i in range(2, 1000))) if name not in taken)
-    source = "ssv2" if any(folder.glob("something-something-v2-*.json")) or (folder / "labels").is_dir() else "folder"
-    made = Dataset(name, source, str(folder))
+    made = Dataset(name, FOLDER, str(folder))
     home.root.mkdir(parents=True, exist_ok=True)
     home.datasets.write_text(json.dumps([asdict(entry) for entry in (*entries, made)], indent=1), encoding="utf-8")
     return made

@@ -134,6 +134,13 @@ def chosen() -> str:
     return os.environ.get("FORESIGHT_PROFILE", DEFAULT)
 
 
+def located(name: str = "") -> str:
+    """A profile that can be read, by its name or by its file's whole path: a process elsewhere finds the same one."""
+    load(name)
+    name = name or chosen()
+    return str(Path(name).resolve()) if name.endswith((".yaml", ".yml")) else name
+
+
 def weights_folder(name: str) -> Path:
     """Where a folder of weights named in a profile or in params.yaml lies."""
     path = Path(os.path.expandvars(name)).expanduser()

@@ -2,7 +2,8 @@
 
 1. `manifest.jsonl` or `manifest.parquet`: one row a video. Required: `id`, `path`, `split` (train or heldout).
    Optional: `caption`, `directions` (two words), `masks` (a .npy of labels), `windows` (at most so many clips from it).
-2. Something-Something v2: `train.json`, `validation.json` (held out) and `videos/<id>.webm`.
+2. Something-Something v2, as it is published: `labels/train.json`, `labels/validation.json` (held out) and
+   `20bn-something-something-v2/<id>.webm`; or with the tables beside a folder `videos`.
 3. Neither: every video below the folder; ids from the file names, split by a hash of the id.
 
 A row that cannot be used is set aside with its place and reason, and the others go on. A folder with no usable row is
@@ -120,8 +121,10 @@ def _layout(folder: Path) -> tuple[Iterator[Candidate], str, bool]:
     if manifests:
         read = _jsonl if manifests[0].suffix == ".jsonl" else _parquet
         return read(manifests[0]), f"rows from {manifests[0].name}", True
-    if (folder / "videos").is_dir() and any((folder / f"{part}.json").is_file() for part in _SOMETHING_SPLITS):
-        return _something_something(folder), "Something-Something v2: validation.json is held out", True
+    videos = next((name for name in _SOMETHING_VIDEOS if (folder / name).is_dir()), None)
+    tables = _something_tables(folder)
+    if videos and tables:
+        return _something_something(tables, videos), "Something-Something v2: validation.json is held out", True
     note = "no manifest: ids from file names, split by a hash of the id (one in six held out)"
     return _plain(folder), note, False
 
@@ -152,14 +155,22 @@ def _parquet(path: Path) -> Iterator[Candidate]:
     yield from ((f"{path.name}:{number}", row) for number, row in enumerate(rows, 1))
 
 
+_SOMETHING_VIDEOS = ("20bn-something-something-v2", "videos")
 _SOMETHING_SPLITS = {"train": "train", "validation": "heldout"}
 
 
-def _something_something(folder: Path) -> Iterator[Candidate]:
-    for part, split in _SOMETHING_SPLITS.items():
-        path = folder / f"{part}.json"
-        if not path.is_file():
-            continue
+def _something_tables(folder: Path) -> dict[str, Path]:
+    """The table of each split that is there."""
+    beside = {
+        split: (folder / "labels" / f"{part}.json", folder / f"{part}.json")
+        for part, split in _SOMETHING_SPLITS.items()
+    }
+    found = {split: next((path for path in paths if path.is_file()), None) for split, paths in beside.items()}
+    return {split: path for split, path in found.items() if path}
+
+
+def _something_something(tables: dict[str, Path], videos: str) -> Iterator[Candidate]:
+    for split, path in tables.items():
         try:
             rows = json.loads(_read(path))
         except (ValueError, RecursionError) as error:
@@ -167,14 +178,14 @@ def _something_something(folder: Path) -> Iterator[Candidate]:
         if not isinstance(rows, list):
             raise SourceError(f"{path}: not a list of rows; fetch the file again")
         for number, row in enumerate(rows, 1):
-            yield f"{path.name}:{number}", _something_row(row, split)
+            yield f"{path.name}:{number}", _something_row(row, split, videos)
 
 
-def _something_row(row: Any, split: str) -> Any:
+def _something_row(row: Any, split: str, videos: str) -> Any:
     if not isinstance(row, dict) or "id" not in row:
         return RowError("no id")
     name = str(row["id"])
-    return {"id": name, "path": f"videos/{name}.webm", "split": split, "caption": row.get("label") or _filled(row)}
+    return {"id": name, "path": f"{videos}/{name}.webm", "split": split, "caption": row.get("label") or _filled(row)}
 
 
 def _filled(row: dict[str, Any]) -> str | None:

@@ -1,8 +1,13 @@
 """One small programme run, made once, for all tests that look at what a run leaves."""
 
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -45,3 +50,41 @@ def programme(tmp_path_factory, small_profile) -> Path:
     run = foresight(home, "run", *arguments, "--override-by", "test", "--why", "three steps train nothing")
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     return home
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def pages(programme, small_profile) -> Iterator[tuple[str, str]]:
+    """Dagster's and MLflow's pages over that home, and Dagster's daemon."""
+    ports = _free_port(), _free_port()
+    command = [sys.executable, "-m", "orchestration.cli.app", "ui", "--profile", str(small_profile)]
+    command += ["--dagster-port", str(ports[0]), "--mlflow-port", str(ports[1])]
+    server = subprocess.Popen(
+        command,
+        env={**os.environ, "FORESIGHT_HOME": str(programme)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    _wait(ports)
+    yield f"http://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}"
+    os.kill(server.pid, signal.SIGTERM)
+    server.wait(timeout=60)
+
+
+def _wait(ports: tuple[int, int], patience: float = 120) -> None:
+    deadline = time.monotonic() + patience
+    for port in ports:
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5).close()
+                break
+            except OSError:
+                assert time.monotonic() < deadline, f"nothing answers on port {port}"
+                time.sleep(0.5)

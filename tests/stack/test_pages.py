@@ -1,14 +1,8 @@
 """The pages as a browser shows them: Dagster's with the materialized assets, MLflow's comparison of runs."""
 
-import os
 import shutil
-import signal
-import socket
 import sqlite3
 import subprocess
-import sys
-import time
-import urllib.request
 
 import pytest
 
@@ -16,43 +10,6 @@ pytestmark = [
     pytest.mark.stack,
     pytest.mark.skipif(shutil.which("chromium") is None, reason="Debian's package chromium is not installed"),
 ]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@pytest.fixture(scope="module")
-def pages(programme):
-    ports = _free_port(), _free_port()
-    command = [sys.executable, "-m", "orchestration.cli.app", "ui", "--dagster-port", str(ports[0])]
-    command += ["--mlflow-port", str(ports[1])]
-    server = subprocess.Popen(
-        command,
-        env={**os.environ, "FORESIGHT_HOME": str(programme)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    _wait(ports)
-    yield f"http://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}"
-    os.kill(server.pid, signal.SIGTERM)
-    server.wait(timeout=60)
-
-
-def _wait(ports: tuple[int, int], patience: float = 120) -> None:
-    deadline = time.monotonic() + patience
-    for port in ports:
-        while True:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5).close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline, f"nothing answers on port {port}"
-                time.sleep(0.5)
 
 
 def _dom(url: str, folder) -> str:

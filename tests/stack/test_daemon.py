@@ -1,0 +1,74 @@
+"""What Dagster does by itself over the same home: the page's button, and a sensor that a person switched on."""
+
+import json
+import time
+import urllib.request
+
+import pytest
+
+from tests.stack.conftest import foresight
+
+pytestmark = pytest.mark.stack
+CODE = {"repositoryName": "__repository__", "repositoryLocationName": "orchestration.definitions"}
+ASSETS = "{ assetNodes { assetKey { path } } }"
+LAUNCH = """mutation($given: ExecutionParams!) { launchPipelineExecution(executionParams: $given) {
+  __typename ... on LaunchRunSuccess { run { runId } } ... on InvalidSubsetError { message } } }"""
+START = """mutation($given: SensorSelector!) { startSensor(sensorSelector: $given) {
+  __typename ... on Sensor { sensorState { status } } ... on PythonError { message } } }"""
+RUN = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status assetMaterializations { assetKey { path } \
+metadataEntries { label ... on BoolMetadataEntry { boolValue } } } } } }"
+RUNS = """query($job: String!) { runsOrError(filter: {pipelineName: $job}) {
+  ... on Runs { results { runId status } } } }"""
+
+
+def _ask(page: str, query: str, **variables):
+    body = json.dumps({"query": query, "variables": variables}).encode()
+    request = urllib.request.Request(f"{page}/graphql", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        said = json.load(answer)
+    assert "errors" not in said, said
+    return next(iter(said["data"].values()))
+
+
+def _until(found, patience: float, what: str):
+    deadline = time.monotonic() + patience
+    while not (answer := found()):
+        assert time.monotonic() < deadline, f"no {what} in {patience:.0f} s"
+        time.sleep(2)
+    return answer
+
+
+def _ended(page: str, run: str):
+    answer = _ask(page, RUN, id=run)
+    return answer if answer["status"] in {"SUCCESS", "FAILURE", "CANCELED"} else None
+
+
+def test_materialize_all_in_the_page_does_what_the_run_did(pages):
+    keys = [node["assetKey"] for node in _ask(pages[0], ASSETS)]
+    selector = {**CODE, "pipelineName": "__ASSET_JOB", "assetSelection": keys}
+    launched = _ask(pages[0], LAUNCH, given={"selector": selector, "mode": "default", "runConfigData": {}})
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    run = _until(lambda: _ended(pages[0], launched["run"]["runId"]), 600, "end of the run")
+    assert run["status"] == "SUCCESS"
+    made = {
+        "/".join(event["assetKey"]["path"]): entry["boolValue"]
+        for event in run["assetMaterializations"]
+        for entry in event["metadataEntries"]
+        if entry["label"] == "made_now"
+    }
+    assert made["moving_shapes/phase3"] is False, "what `foresight run` made is what the page finds"
+    assert made["moving_shapes/latents"] is False
+    assert made["real/evaluation"] is True
+
+
+def test_a_sensor_that_is_switched_on_decides_an_evaluation_once(pages, programme):
+    before = json.loads(foresight(programme, "gate", "show", "1", "--json").stdout)["decision"]
+    started = _ask(pages[0], START, given={**CODE, "sensorName": "moving_shapes__decide_phase1"})
+    assert started["sensorState"]["status"] == "RUNNING", started
+
+    def decided():
+        runs = _ask(pages[0], RUNS, job="moving_shapes__decide_phase1_job")["results"]
+        return next((run for run in runs if run["status"] in {"SUCCESS", "FAILURE"}), None)
+
+    assert _until(decided, 180, "run of the sensor")["status"] == "SUCCESS"
+    assert json.loads(foresight(programme, "gate", "show", "1", "--json").stdout)["decision"] == before
