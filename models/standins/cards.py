@@ -16,7 +16,7 @@ from models.evaluation.segmenter import Segmenter
 from models.standins import shelf
 
 _ABOUT = {
-    "vae": ("AutoencoderKLLTXVideo", "turns 64x64 clips of 8k+1 frames into 8x8x32 latents and back", "photographs"),
+    "vae": ("AutoencoderKLLTXVideo", "turns 64x64 clips of 2k+1 frames into 8x8x64 latents and back", "photographs"),
     "dinov2": ("Dinov2Model", "gives 8x8 patch tokens of generated frames", "what DINOv2 learned from 142M images"),
     "qwen": ("Qwen2_5_VLForConditionalGeneration", "captions generated clips, order included", "any other language"),
     "ltx": ("LTXVideoTransformer3DModel", "continues and denoises latents of generated clips", "natural video"),

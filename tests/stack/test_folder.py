@@ -37,7 +37,7 @@ def test_clips_that_are_added_are_encoded_and_the_others_are_left_as_they_are(tm
 
     assert _run(home, folder, small_profile)["my_clips/latents"] is True
     workspace = home / "data" / "my_clips"
-    assert set(pd.read_parquet(workspace / "shards" / "quarantine.parquet")["id"]) == {"broken", "outside"}
+    assert set(pd.read_parquet(workspace / "shards" / "quarantine.parquet")["clip_id"]) == {"broken", "outside"}
     before = {part: folder_bytes(workspace / part) for part in ("shards", "features", "latents")}
 
     write_manifest(folder, [*rows, broken, outside, make_row(folder, "later", seed=10, **SIZE)])
