@@ -26,7 +26,7 @@ from models.data.video import SUFFIXES
 SPLITS = ("train", "heldout")
 REAL_CLIPS = ("bigbuckbunny.mp4", "bikes.mp4", "carphone_pristine.mp4")
 HELDOUT_SHARE = 1 / 6
-"""Of a folder without a manifest; as in the generated clips, 128 of 768."""
+"""Of a folder without a manifest."""
 
 
 class SourceError(ValueError):

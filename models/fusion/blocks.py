@@ -4,44 +4,56 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-SHARPNESS = 15.0
-"""Score, at the start, of a token that equals the query.
-
-Equal orthogonal query and key maps make a query look at its own place from the first step on. Measured on a toy task
-whose answer lies there (6x6 cells, dim 96, 120 steps, three seeds): error 0.12 to 0.13 with them, 0.98 to 1.05 with
-torch's own weights.
-"""
+SHARPNESS = 30.0
+"""Score, at the start, of a token that stands where the query does: 0.95 of the attention of the first layer."""
 
 
 class CrossAttentionBlock(nn.Module):
     """Queries read the context of both streams, then think for themselves.
 
     The gate of a stream scales its values; the softmax runs over both streams, so attention still says which was read.
+
+    At the start equal orthogonal query and key maps make a query look at its own place, and the first layer of a module
+    brings what stands there whole: orthogonal value and output maps. Every other branch begins at zero. Measured in
+    Phase 1 on generated clips (192 wide, 3 layers, batch 12; held-out Huber loss of the latents after 100 steps): 0.189
+    with whitened streams; 0.265 with places mixed into values, a norm over both and torch's own weights; 0.195 by the
+    best linear map of the token at the same place.
     """
 
-    def __init__(self, dim: int, heads: int, mlp_ratio: int, streams: int = 2) -> None:
+    def __init__(self, dim: int, heads: int, mlp_ratio: int, *, first: bool, streams: int = 2) -> None:
         super().__init__()
         self.heads = heads
         self.norm = nn.LayerNorm(dim)
         self.query = nn.Linear(dim, dim)
-        self.key_value = nn.Linear(dim, 2 * dim)
+        self.key = nn.Linear(dim, dim)
+        self.value = nn.Linear(dim, dim)
         self.out = nn.Linear(dim, dim)
         self.gate = nn.Parameter(torch.full((streams,), 2.0))
         self.mlp_norm = nn.LayerNorm(dim)
         self.mlp = nn.Sequential(nn.Linear(dim, mlp_ratio * dim), nn.GELU(), nn.Linear(mlp_ratio * dim, dim))
+        nn.init.orthogonal_(self.query.weight, gain=(SHARPNESS / (dim // heads) ** 0.5) ** 0.5)
         with torch.no_grad():
-            nn.init.orthogonal_(self.query.weight, gain=(SHARPNESS / (dim // heads) ** 0.5) ** 0.5)
-            self.key_value.weight[:dim].copy_(self.query.weight)
+            self.key.weight.copy_(self.query.weight)
+        nn.init.orthogonal_(self.value.weight)
+        (nn.init.orthogonal_ if first else nn.init.zeros_)(self.out.weight)
+        nn.init.zeros_(self.mlp.get_submodule("2").get_parameter("weight"))
 
     def forward(
-        self, queries: Tensor, context: Tensor, lengths: tuple[int, ...], mask: Tensor | None, attention: bool = False
+        self,
+        queries: Tensor,
+        places: Tensor,
+        context: Tensor,
+        lengths: tuple[int, ...],
+        mask: Tensor | None,
+        attention: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """Queries [B, Q, dim], context [B, K, dim] of `lengths` tokens a stream, mask [B, K] True where readable.
+        """Queries [B, Q, dim]; `places`, what is looked for, and `context`, what is read, each [B, K, dim], of
+        `lengths` tokens a stream; mask [B, K], True where readable.
 
         Returns the new queries and, if asked for, the attention [B, Q, K], mean of the heads.
         """
         query = self._split(self.query(self.norm(queries)))
-        key, value = self.key_value(context).chunk(2, dim=-1)
+        key, value = self.key(places), self.value(context)
         gate = torch.cat([g.expand(n) for g, n in zip(self.gate.sigmoid(), lengths, strict=True)])
         key, value = self._split(key), self._split(value * gate[:, None].to(value.dtype))
         visible = None if mask is None else mask[:, None, None, :]

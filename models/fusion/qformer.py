@@ -13,6 +13,9 @@ from models.fusion.conditioning import Conditioning
 from models.fusion.config import FusionConfig, FusionError
 from models.fusion.position import frame_times, place_code
 
+LEAST_VARIANCE = 1e-3
+"""Of a component after the norm, whose mean variance is 1: what varies less is not blown up to unit variance."""
+
 
 class QFormerFusion(nn.Module):
     """Spatial and semantic tokens -> conditioning. A learned null takes the tokens' place of an absent stream."""
@@ -23,14 +26,14 @@ class QFormerFusion(nn.Module):
         dim, cells = config.dim, config.latent_grid[0] * config.latent_grid[1]
         self.spatial = Stream(config.spatial_dim, dim, config.spatial_grid)
         self.semantic = Stream(config.semantic_dim, dim, config.semantic_grid)
-        self.context_norm = nn.LayerNorm(dim)
+        self.place_norm = nn.LayerNorm(dim)
+        self.content_in_key = nn.Parameter(torch.tensor(0.1))
         self.queries = nn.Parameter(torch.randn(cells, dim) * 0.02)
         self.blocks = nn.ModuleList(
-            CrossAttentionBlock(dim, config.heads, config.mlp_ratio) for _ in range(config.layers)
+            CrossAttentionBlock(dim, config.heads, config.mlp_ratio, first=layer == 0) for layer in range(config.layers)
         )
-        self.latent_head = nn.Sequential(
-            nn.LayerNorm(dim), nn.Linear(dim, dim), nn.GELU(), nn.Linear(dim, config.latent_channels)
-        )
+        # No norm before it: how bright and how detailed a cell is lies in the length of what was read.
+        self.latent_head = nn.Sequential(nn.Linear(dim, dim), nn.GELU(), nn.Linear(dim, config.latent_channels))
         if config.semantic_queries:
             self.semantic_queries = nn.Parameter(torch.randn(config.semantic_queries, dim) * 0.02)
             self.semantic_head = nn.Sequential(
@@ -50,14 +53,17 @@ class QFormerFusion(nn.Module):
         batch = present.tokens.shape[0]
         frames = self.config.latent_frames if spatial is None else spatial.tokens.shape[1]
         keep_spatial, keep_semantic = self._stream_dropout(batch, spatial, semantic)
-        where, see_where = self.spatial(spatial, keep_spatial, (batch, frames))
-        what, see_what = self.semantic(semantic, keep_semantic, (batch, self.config.semantic_frames))
-        context = self.context_norm(torch.cat([where, what], dim=1))
-        mask = torch.cat([see_where, see_what], dim=1)
-        queries = self._queries(batch, frames, context.device)
+        streams = (
+            self.spatial(spatial, keep_spatial, (batch, frames)),
+            self.semantic(semantic, keep_semantic, (batch, self.config.semantic_frames)),
+        )
+        content, places, mask = (torch.cat(parts, dim=1) for parts in zip(*streams, strict=True))
+        lengths = tuple(stream[0].shape[1] for stream in streams)
+        places = self.place_norm(places + self.content_in_key * content)
+        queries = self._queries(batch, frames, content.device)
         kept: list[Tensor] = []
         for block in self.blocks:
-            queries, weights = block(queries, context, (where.shape[1], what.shape[1]), mask, return_attention)
+            queries, weights = block(queries, places, content, lengths, mask, return_attention)
             kept += [] if weights is None else [weights]
         hidden = queries[:, : frames * len(self.queries)].unflatten(1, (frames, -1))
         return Conditioning(
@@ -66,7 +72,7 @@ class QFormerFusion(nn.Module):
             hidden=hidden,
             grid=self.config.latent_grid,
             attention=tuple(kept),
-            spatial_tokens=where.shape[1],
+            spatial_tokens=lengths[0],
         )
 
     def _queries(self, batch: int, frames: int, device: torch.device) -> Tensor:
@@ -97,7 +103,10 @@ class QFormerFusion(nn.Module):
 
 
 class Stream(nn.Module):
-    """One stream's way into the common width: norm, projection, place, time, stream embedding; or its learned null."""
+    """One stream's way into the common width: norm, projection, stream embedding, and its place; or its learned null.
+
+    A null stands nowhere, so that no query finds it at its own place.
+    """
 
     def __init__(self, width: int, dim: int, grid: tuple[int, int]) -> None:
         super().__init__()
@@ -107,26 +116,43 @@ class Stream(nn.Module):
         self.embedding = nn.Parameter(torch.randn(dim) * 0.02)
         self.null = nn.Parameter(torch.randn(dim) * 0.02)
 
-    def forward(self, tokens: Tokens | None, keep: Tensor | None, absent: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Context [B, T*N, dim] and its mask [B, T*N]; clips where `keep` [B] is False get the null.
+    @torch.no_grad()
+    def whiten(self, tokens: Tensor) -> None:
+        """Start the projection at the principal components of tokens [..., width], each scaled to unit variance.
+
+        An encoder's tokens vary ten thousand times more in a few directions (the ground's colour) than in those that
+        hold detail; gradient descent would find the latter last. Components beyond `width` stay zero.
+        """
+        rows = self.norm(tokens.flatten(0, -2))
+        spread = rows - rows.mean(0)
+        directions, variances, _ = torch.linalg.svd(spread.T @ spread / len(rows))
+        kept = min(self.dim, len(variances))
+        scaled = (directions / (variances + LEAST_VARIANCE).sqrt()).T[:kept]
+        nn.init.zeros_(self.projection.weight)
+        nn.init.zeros_(self.projection.bias)
+        self.projection.weight[:kept] = scaled
+        self.projection.bias[:kept] = -scaled @ rows.mean(0)
+
+    def forward(
+        self, tokens: Tokens | None, keep: Tensor | None, absent: tuple[int, int]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Content and place, each [B, T*N, dim], and their mask [B, T*N]; clips where `keep` [B] is False get the null.
 
         `absent` is the (B, T) of the null where there are no tokens.
         """
         if tokens is None:
-            batch, frames = absent
-            device = self.null.device
-            places = grid_positions(*self.grid).to(device).expand(frames, -1, -1)
-            code = self.null + self.embedding + place_code(places, frame_times(frames, device), self.dim)
-            context = code.flatten(0, 1).expand(batch, -1, -1)
-            return context, torch.ones(context.shape[:2], dtype=torch.bool, device=device)
+            (batch, frames), (rows, columns) = absent, self.grid
+            content = (self.null + self.embedding).expand(batch, frames * rows * columns, -1)
+            return content, torch.zeros_like(content), torch.ones_like(content[..., 0], dtype=torch.bool)
         if tokens.tokens.shape[-1] != self.norm.normalized_shape[0]:
             raise FusionError(
                 f"fusion: tokens are {tokens.tokens.shape[-1]} wide, not {self.norm.normalized_shape[0]}; "
                 "are they another encoder's?"
             )
         content, mask = self.projection(self.norm(tokens.tokens)), tokens.mask
-        if keep is not None:
-            kept = keep[:, None, None]
-            content, mask = torch.where(kept[..., None], content, self.null.to(content.dtype)), mask | ~kept
         code = place_code(tokens.positions, frame_times(tokens.tokens.shape[1], content.device), self.dim)
-        return (content + code + self.embedding).flatten(1, 2), mask.flatten(1)
+        if keep is not None:
+            kept = keep[:, None, None, None]
+            content, mask = torch.where(kept, content, self.null.to(content.dtype)), mask | ~kept[..., 0]
+            code = code * kept
+        return (content + self.embedding).flatten(1, 2), code.flatten(1, 2), mask.flatten(1)

@@ -30,7 +30,7 @@ class Phase1Config:
 
 class _Phase1(FusionTask):
     def __init__(self, config: Phase1Config, data: TrainingData, objective: Reconstruction) -> None:
-        fusion = new_fusion(config.fusion, config.loop.seed, config.loop.device)
+        fusion = new_fusion(config.fusion, data, "dino_only", config.loop.seed, config.loop.device)
         every, clips = config.heldout_every, config.heldout_clips
         super().__init__("phase1", fusion, data, "dino_only", every=every, clips=clips)
         self.objective = objective

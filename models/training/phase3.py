@@ -70,7 +70,7 @@ class Phase3Config:
 
 class _Phase3(FusionTask):
     def __init__(self, config: Phase3Config, data: TrainingData, generator: Generator, start: Path) -> None:
-        fusion = new_fusion(config.fusion, config.loop.seed, config.loop.device, start)
+        fusion = new_fusion(config.fusion, data, config.arm, config.loop.seed, config.loop.device, start)
         super().__init__("phase3", fusion, data, config.arm, every=config.heldout_every, clips=config.heldout_clips)
         self.config, self.generator = config, generator
         self.lora = _adapters(generator, config)

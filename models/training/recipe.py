@@ -18,6 +18,8 @@ from models.training.data import Batch, TrainingData, read_batch, sources
 from models.training.losses import latent_mse
 from models.training.randomness import isolated
 
+WHITENED = 200
+"""Clips whose tokens whiten the streams at the start."""
 FUSION = "fusion."
 """Prefix of the fusion's weights in a checkpoint."""
 
@@ -31,7 +33,6 @@ class FusionTask:
         self.name, self.fusion, self.data, self.arm = name, fusion.train(), data, arm
         self.every, self.held_out_ids = every, list(data.held_out)[:clips]
         self.device = fusion.queries.device
-        require_fit(fusion.config, data, arm)
 
     def parameters(self) -> Mapping[str, Parameter]:
         return {FUSION + name: parameter for name, parameter in self.fusion.named_parameters()}
@@ -88,12 +89,24 @@ def require_fit(config: FusionConfig, data: TrainingData, arm: str) -> None:
             raise FusionError(f"fusion: {name}={getattr(config, name)} but the data has {value}")
 
 
-def new_fusion(config: FusionConfig, seed: int, device: str, start: Path | None = None) -> QFormerFusion:
-    """A fusion of the seed's weights, equal for all arms, or with those of a checkpoint."""
+def new_fusion(
+    config: FusionConfig, data: TrainingData, arm: str, seed: int, device: str, start: Path | None = None
+) -> QFormerFusion:
+    """A fusion of the seed's weights, whitened on the first clips to train on and equal for all arms; or with those of
+    a checkpoint.
+
+    Raises:
+        FusionError: its sizes are not those of what the arm reads.
+    """
+    require_fit(config, data, arm)
     with isolated(seed, torch.device(device)):
         fusion = QFormerFusion(config)
     if start is not None:
         _take(fusion, checkpoint.read(start), config)
+        return fusion.to(device)
+    for stream, source in ((fusion.spatial, data.spatial), (fusion.semantic, data.semantic)):
+        if source is not None:
+            stream.whiten(source.tokens(data.ids[:WHITENED]).tokens)
     return fusion.to(device)
 
 

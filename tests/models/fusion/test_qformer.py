@@ -40,9 +40,9 @@ def count(config: FusionConfig) -> int:
 
 
 def test_parameter_budget_at_real_sizes():
-    assert count(proposed()) == 24_743_944  # within §2.2's 15-25M
-    assert count(proposed(semantic_queries=0)) == 23_520_776  # the design's 23.5M, without the caption head
-    assert count(as_written()) == 56_894_600  # §1.3 as written is over the 50M
+    assert count(proposed()) == 24_742_665  # within §2.2's 15-25M
+    assert count(proposed(semantic_queries=0)) == 23_519_497  # the design's 23.5M, without the caption head
+    assert count(as_written()) == 56_892_553  # §1.3 as written is over the 50M
 
 
 def test_one_output_for_each_latent_cell_and_caption_token():
@@ -115,7 +115,7 @@ def test_masked_tokens_are_not_read():
 
 def test_a_closed_gate_silences_its_stream():
     fusion, (spatial, semantic) = QFormerFusion(SMALL).eval(), streams()
-    keys = [block.key_value.weight[:32] for block in fusion.blocks]
+    keys = [block.key.weight for block in fusion.blocks]
     with torch.no_grad():
         for block, key in zip(fusion.blocks, keys):
             block.gate[1] = -100
