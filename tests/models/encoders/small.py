@@ -56,7 +56,14 @@ def dinov2_registers(folder: Path) -> None:
 
 
 def sam(folder: Path) -> None:
-    sizes = {**VIT, "output_channels": 32, "window_size": 3, "global_attn_indexes": [1, 3], "attention_dropout": 0.5}
+    sizes = {
+        **VIT,
+        "image_size": 128,
+        "output_channels": 32,
+        "window_size": 3,
+        "global_attn_indexes": [1, 3],
+        "attention_dropout": 0.5,
+    }
     SamModel(SamConfig(vision_config=sizes)).save_pretrained(folder)
 
 

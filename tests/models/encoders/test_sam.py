@@ -12,7 +12,7 @@ def test_before_and_after_the_neck(encoder):
     before, after = encoder("sam"), encoder("sam_neck")
     assert (before.dim, after.dim) == (64, 32)
     with torch.no_grad():
-        states = before(frames).tokens[0].unflatten(1, (8, 8))
+        states = before(frames).tokens[0].unflatten(1, (16, 16))
         neck = after.model.vision_encoder.neck(states)
     assert torch.allclose(neck.flatten(2).transpose(1, 2), after(frames).tokens[0], atol=1e-5)
 
@@ -43,6 +43,6 @@ def test_a_square_frame_has_no_padding():
 def test_only_valid_cells_see_the_frame(encoder):
     """What a masked cell shows is padding: its own patch does not change with the frame."""
     sam = encoder("sam")
-    made = [sam.model.vision_encoder.patch_embed(squared(small.noise(1, 40, 80, seed=seed), 64)) for seed in (0, 1)]
+    made = [sam.model.vision_encoder.patch_embed(squared(small.noise(1, 40, 80, seed=seed), 128)) for seed in (0, 1)]
     changed = (made[0] != made[1]).any(dim=-1).flatten()
-    assert torch.equal(changed, cells_of(40, 80, 64, 8)[1])
+    assert torch.equal(changed, cells_of(40, 80, 128, 8)[1])
