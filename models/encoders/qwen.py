@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import BatchFeature, Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
 from models.encoders.base import Encoder, Tokens, on_grid, require_multiple
-from models.provenance import folder_sha256, is_standin
+from models.encoders.checkpoint import load_model, locate
 
 FPS = 8.0
 PROMPT = "Describe what moves in the video and in which order."
@@ -47,28 +47,33 @@ def video_inputs(processor: Any, frames: Tensor, captions: list[str] | None = No
 class QwenEncoder(Encoder):
     """The frozen vision-language model as encoder and as captioner."""
 
+    name = "Qwen2.5-VL"
+
     def __init__(self, model: Any, processor: Any, *, weights_sha256: str, standin: bool):
-        super().__init__()
-        self.model, self.processor = model, processor
-        self.weights_sha256, self.standin = weights_sha256, standin
+        super().__init__(model, weights_sha256=weights_sha256, standin=standin)
+        self.processor = processor
         vision = model.config.vision_config
         self.dim = model.config.text_config.hidden_size
         self.cell = vision.patch_size * vision.spatial_merge_size
         self.freeze()
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Load a folder that holds the model and its processor; safetensors only."""
-        model = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
-        processor = Qwen2_5_VLProcessor.from_pretrained(folder)
-        return cls(model, processor, weights_sha256=folder_sha256(folder), standin=is_standin(folder))
+    def load(cls, weights: Path | str, *, sha256: str | None = None, dtype: torch.dtype = torch.float32) -> Self:
+        """Load a folder that holds the model and its processor, or `org/name@COMMIT`; safetensors only.
+
+        Raises:
+            WeightsError: the weights are not there, not those pinned, or another model's.
+        """
+        checkpoint = locate(weights, sha256)
+        model = load_model(checkpoint, {"qwen2_5_vl": Qwen2_5_VLForConditionalGeneration}, dtype=dtype)
+        processor = Qwen2_5_VLProcessor.from_pretrained(checkpoint.folder)
+        return cls(model, processor, **checkpoint.identity())
 
     def _inputs(self, frames: Tensor) -> BatchFeature:
-        require_multiple("Qwen2.5-VL", frames.shape[2], frames.shape[3], self.cell)
+        require_multiple(self.name, frames.shape[2], frames.shape[3], self.cell)
         return video_inputs(self.processor, frames).to(self.model.device)
 
-    @torch.no_grad()
-    def forward(self, frames: Tensor) -> Tokens:
+    def encode(self, frames: Tensor) -> Tokens:
         """uint8 [B, T, H, W, 3] to tokens [B, ceil(T / 2), H/cell * W/cell, D]."""
         inputs = self._inputs(frames)
         states = self.model.model(**inputs).last_hidden_state

@@ -9,11 +9,13 @@ import zipfile
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
+from safetensors.torch import load_file as load_tensors
 
 from models import archives, weights
 from models.archives import Archive, members
-from models.pickled import convert_arrays, read_arrays
+from models.pickled import convert_arrays, convert_tensors, read_arrays
 from models.provenance import WeightsError
 
 TREE = {
@@ -41,7 +43,7 @@ def one_entry(tmp_path, monkeypatch):
     file = tar_of(tmp_path / "net-1.tar.gz", {"net/w.ckpt": content})
     archive = Archive("net==1", file.name, hashlib.sha256(file.read_bytes()).hexdigest())
     entry = weights.Entry(
-        archive, {"net/w.ckpt": ("net.safetensors", hashlib.sha256(content).hexdigest())}, pickled=True
+        archive, {"net/w.ckpt": ("net.safetensors", hashlib.sha256(content).hexdigest())}, convert_arrays
     )
     asked = []
     monkeypatch.setattr(weights, "ENTRIES", {"net": entry})
@@ -95,7 +97,7 @@ def test_inner_file_with_another_hash_is_refused_and_nothing_is_kept(one_entry, 
     monkeypatch.setitem(
         weights.ENTRIES,
         "net",
-        weights.Entry(entry.archive, {"net/w.ckpt": ("net.safetensors", "0" * 64)}, pickled=True),
+        weights.Entry(entry.archive, {"net/w.ckpt": ("net.safetensors", "0" * 64)}, convert_arrays),
     )
     with pytest.raises(WeightsError, match=r"w.ckpt has sha256 .* it is refused"):
         weights.fetch(["net"])
@@ -169,3 +171,41 @@ def test_damaged_pickle_and_names_of_the_source(tmp_path):
         read_arrays(pickle.dumps(TREE, protocol=3)[:-20])
     convert_arrays(pickle.dumps(TREE, protocol=3), tmp_path / "a.safetensors", source="net==1 w", source_sha256="abc")
     assert b"net==1 w sha256:abc" in (tmp_path / "a.safetensors").read_bytes()[:400]
+
+
+def torch_checkpoint(state) -> bytes:
+    content = io.BytesIO()
+    torch.save(state, content)
+    return content.getvalue()
+
+
+def test_a_torch_checkpoint_keeps_its_names_and_values_in_a_folder(tmp_path, monkeypatch):
+    shared = torch.arange(6.0)
+    state = {"net.weight": shared.view(2, 3).T, "net.bias": shared[:2], "net.steps": torch.tensor(7)}
+    content = torch_checkpoint(state)
+    file = tar_of(tmp_path / "net-1.tar.gz", {"net/w.pt": content})
+    archive = Archive("net==1", file.name, hashlib.sha256(file.read_bytes()).hexdigest())
+    kept = {"net/w.pt": ("model.safetensors", hashlib.sha256(content).hexdigest())}
+    monkeypatch.setattr(weights, "ENTRIES", {"net": weights.Entry(archive, kept, convert_tensors)})
+    monkeypatch.setattr(weights, "download", lambda archive, folder: file)
+    monkeypatch.setenv("FORESIGHT_WEIGHTS", str(tmp_path / "cache"))
+    folder = weights.fetch(["net"])["net"]
+    assert [path.name for path in folder.iterdir()] == ["model.safetensors"]
+    read = load_tensors(folder / "model.safetensors")
+    assert read.keys() == state.keys()
+    assert all(torch.equal(read[name], state[name]) for name in state)
+    (folder / "model.safetensors").write_bytes(b"")
+    assert "not the bytes that were fetched" in str(weights.verify(["net"])["net"])
+
+
+def test_a_torch_checkpoint_runs_nothing(tmp_path, capsys):
+    with pytest.raises(WeightsError, match="no plain dict of tensors"):
+        convert_tensors(torch_checkpoint({"a": _Evil()}), tmp_path / "a", source="", source_sha256="")
+    assert capsys.readouterr().out == ""
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("state", [{"a": 1}, [torch.zeros(1)], {"a": {"b": torch.zeros(1)}}])
+def test_a_torch_checkpoint_of_anything_else_is_refused(tmp_path, state):
+    with pytest.raises(WeightsError, match="something else than tensors by name"):
+        convert_tensors(torch_checkpoint(state), tmp_path / "a", source="", source_sha256="")
