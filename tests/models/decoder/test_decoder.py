@@ -20,7 +20,7 @@ def generator(vae):
 
 
 def test_geometry_is_the_checkpoints_and_odd_clips_are_refused(vae):
-    assert vae.geometry == LatentGeometry(channels=32, spatial=8, temporal=2)
+    assert vae.geometry == LatentGeometry(channels=64, spatial=8, temporal=2)
     assert vae.geometry.shape(9, 64, 48) == (5, 8, 6)
     with pytest.raises(ValueError, match=r"2k\+1 frames and multiples of 8"):
         vae.encode(torch.zeros(1, 8, 64, 64, 3, dtype=torch.uint8))
@@ -34,7 +34,7 @@ def test_uint8_survives_the_unit_range():
 def test_latents_are_normalised_and_the_round_trip_is_close(vae):
     frames = torch.stack([torch.from_numpy(render_clip(5_000_000 + k).frames) for k in range(8)])
     latents = vae.encode(frames)
-    assert latents.shape == (8, 32, 5, 8, 8)
+    assert latents.shape == (8, 64, 5, 8, 8)
     assert latents.mean().abs() < 0.3
     assert 0.6 < latents.std() < 1.4
     with torch.no_grad():
@@ -45,14 +45,14 @@ def test_latents_are_normalised_and_the_round_trip_is_close(vae):
 
 
 def test_decoding_is_differentiable_but_the_weights_stay(vae):
-    latents = torch.zeros(1, 32, 5, 8, 8, requires_grad=True)
+    latents = torch.zeros(1, 64, 5, 8, 8, requires_grad=True)
     vae.decode(latents).sum().backward()
     assert latents.grad is not None
     assert all(parameter.grad is None for parameter in vae.parameters())
 
 
 def test_pack_and_unpack_are_inverse():
-    latents = torch.randn(2, 32, 5, 8, 8)
+    latents = torch.randn(2, 64, 5, 8, 8)
     assert torch.equal(unpack(pack(latents), (5, 8, 8)), latents)
 
 
@@ -70,7 +70,7 @@ def test_sampling_is_repeatable_and_follows_its_condition(vae, generator):
 
 
 def test_lora_starts_as_nothing_trains_alone_and_comes_back_bit_for_bit(generator, vae):
-    noisy, sigma = torch.randn(1, 320, 32), torch.tensor([0.5])
+    noisy, sigma = torch.randn(1, 320, 64), torch.tensor([0.5])
     semantic = generator.captions(["a small red ring moves up then left"])
     before = generator.velocity(noisy, sigma, None, *semantic)
     generator.add_lora(4)
