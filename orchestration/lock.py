@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 class RunningError(RuntimeError):
@@ -29,8 +30,8 @@ def hold(path: Path, what: str) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            holder = file.read()
-            if _pid(holder) == os.getpid():
+            holder = _holder(file.read())
+            if holder is not None and holder["pid"] == os.getpid():
                 yield
                 return
             raise RunningError(f"{path.parent}: {_told(holder)}; wait for it or end it, then try again") from None
@@ -40,18 +41,16 @@ def hold(path: Path, what: str) -> Iterator[None]:
         yield
 
 
-def _pid(holder: str) -> int | None:
-    """The holder's process; none in the moment before it has written it."""
+def _holder(text: str) -> dict[str, Any] | None:
+    """Who holds the lock; none in the moment before the holder has written it."""
     try:
-        return json.loads(holder)["pid"]
+        return json.loads(text)
     except json.JSONDecodeError:
         return None
 
 
-def _told(holder: str) -> str:
-    """Who holds the lock, as far as the file tells."""
-    if _pid(holder) is None:
+def _told(holder: dict[str, Any] | None) -> str:
+    if holder is None:
         return "a run is going on here"
-    known = json.loads(holder)
-    minutes = (time.time() - known["since"]) / 60
-    return f"{known['what']!r} is going on here (process {known['pid']}, for {minutes:.0f} min)"
+    minutes = (time.time() - holder["since"]) / 60
+    return f"{holder['what']!r} is going on here (process {holder['pid']}, for {minutes:.0f} min)"

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from models.provenance import folder_sha256
 from orchestration.home import REPOSITORY
 
 
@@ -65,8 +66,6 @@ def weights_sha256(folder: Path) -> str:
 
 @cache
 def _weights(folder: Path, files: tuple[tuple[str, int, int], ...]) -> str:
-    from models.provenance import folder_sha256
-
     return folder_sha256(folder)
 
 

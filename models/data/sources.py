@@ -161,12 +161,12 @@ _SOMETHING_SPLITS = {"train": "train", "validation": "heldout"}
 
 def _something_tables(folder: Path) -> dict[str, Path]:
     """The table of each split that is there."""
-    beside = {
-        split: (folder / "labels" / f"{part}.json", folder / f"{part}.json")
-        for part, split in _SOMETHING_SPLITS.items()
-    }
-    found = {split: next((path for path in paths if path.is_file()), None) for split, paths in beside.items()}
-    return {split: path for split, path in found.items() if path}
+    found = {}
+    for part, split in _SOMETHING_SPLITS.items():
+        for path in (folder / f"{part}.json", folder / "labels" / f"{part}.json"):
+            if path.is_file():
+                found[split] = path
+    return found
 
 
 def _something_something(tables: dict[str, Path], videos: str) -> Iterator[Candidate]:

@@ -1,11 +1,13 @@
 """The contract of every frozen encoder: frames in, tokens with their places out."""
 
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
+from models.encoders.checkpoint import Checkpoint, locate
 from models.frozen import Frozen
 
 
@@ -34,6 +36,27 @@ class Encoder(Frozen):
         super().__init__()
         self.model = model
         self.weights_sha256, self.standin = weights_sha256, standin
+
+    @classmethod
+    def load(
+        cls, weights: Path | str, *, sha256: str | None = None, dtype: torch.dtype = torch.float32, **settings: Any
+    ) -> Self:
+        """Load a folder of safetensors, or `org/name@COMMIT` of a hub.
+
+        Args:
+            sha256: the pinned hash of the weights, if one is.
+            dtype: of parameters and tokens.
+            settings: what the encoder itself is made with, such as `stride`, the VAE's frames to a latent frame.
+
+        Raises:
+            WeightsError: the weights are not there, not those pinned, or another model's.
+        """
+        return cls.read(locate(weights, sha256), dtype, **settings)
+
+    @classmethod
+    def read(cls, checkpoint: Checkpoint, dtype: torch.dtype, **settings: Any) -> Self:
+        """The encoder's own part of `load`."""
+        raise TypeError(f"{cls.__name__} has no weights: it is the contract only")
 
     @torch.no_grad()
     def forward(self, frames: Tensor) -> Tokens:

@@ -1,6 +1,5 @@
 """EVA-CLIP's vision tower (Sun et al. 2023, arXiv:2303.15389; Appendix B.2), out of timm: transformers has none."""
 
-from pathlib import Path
 from typing import Any, Self
 
 import timm
@@ -12,7 +11,7 @@ from timm.models.eva import checkpoint_filter_fn
 from torch import Tensor
 
 from models.encoders.base import PatchEncoder
-from models.encoders.checkpoint import Checkpoint, locate
+from models.encoders.checkpoint import Checkpoint
 from models.encoders.pixels import normalise
 from models.provenance import WeightsError
 
@@ -33,16 +32,9 @@ class EvaClipEncoder(PatchEncoder):
         )
 
     @classmethod
-    def load(
-        cls, weights: Path | str, *, stride: int, sha256: str | None = None, dtype: torch.dtype = torch.float32
-    ) -> Self:
-        """Load a folder of a timm model (`config.json` that names the architecture), or `org/name@COMMIT`.
-
-        Raises:
-            WeightsError: the weights are not there, not those pinned, or another model's.
-        """
-        checkpoint = locate(weights, sha256)
-        return cls(_model(checkpoint).to(dtype), stride=stride, **checkpoint.identity())
+    def read(cls, checkpoint: Checkpoint, dtype: torch.dtype, **settings: Any) -> Self:
+        """Of a folder of a timm model: its `config.json` names the architecture."""
+        return cls(_model(checkpoint).to(dtype), **checkpoint.identity(), **settings)
 
     def patch_tokens(self, frames: Tensor) -> Tensor:
         pixels = normalise(frames, OPENAI_CLIP_MEAN, OPENAI_CLIP_STD).to(next(self.model.parameters()).dtype)

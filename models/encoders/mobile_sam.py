@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import SamVisionConfig
 from transformers.models.sam.modeling_sam import SamVisionNeck
 
-from models.encoders.checkpoint import locate
+from models.encoders.checkpoint import Checkpoint
 from models.encoders.sam import SquareEncoder
 from models.provenance import WeightsError
 
@@ -75,22 +75,15 @@ class MobileSamEncoder(SquareEncoder):
         )
 
     @classmethod
-    def load(
-        cls, weights: Path | str, *, stride: int, sha256: str | None = None, dtype: torch.dtype = torch.float32
-    ) -> Self:
-        """Load a folder that holds the published checkpoint as safetensors: `models.weights.path("mobile_sam")`.
-
-        Raises:
-            WeightsError: the weights are not there, not those pinned, or another model's.
-        """
-        checkpoint = locate(weights, sha256)
+    def read(cls, checkpoint: Checkpoint, dtype: torch.dtype, **settings: Any) -> Self:
+        """Of a folder that holds the published checkpoint as safetensors: `models.weights.path("mobile_sam")`."""
         net = MobileSamNet()
         try:
             net.load_state_dict(_published(checkpoint.folder))
         except (RuntimeError, SafetensorError) as error:
             reason = " ".join(str(error).split())[:200]
             raise WeightsError(f"{checkpoint.folder}: holds no whole MobileSAM ({reason})") from error
-        return cls(net.to(dtype), size=SIZE, stride=stride, **checkpoint.identity())
+        return cls(net.to(dtype), size=SIZE, **checkpoint.identity(), **settings)
 
     def cell_tokens(self, pixels: Tensor) -> Tensor:
         dtype = next(self.model.parameters()).dtype

@@ -4,7 +4,6 @@ Tokens are the language model's last hidden states at the video positions, after
 clips, which is how semantic consistency is measured.
 """
 
-from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor
 from transformers import BatchFeature, Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
 from models.encoders.base import Encoder, Tokens, on_grid, require_multiple
-from models.encoders.checkpoint import load_model, locate
+from models.encoders.checkpoint import Checkpoint, load_model
 
 FPS = 8.0
 PROMPT = "Describe what moves in the video and in which order."
@@ -58,16 +57,11 @@ class QwenEncoder(Encoder):
         self.freeze()
 
     @classmethod
-    def load(cls, weights: Path | str, *, sha256: str | None = None, dtype: torch.dtype = torch.float32) -> Self:
-        """Load a folder that holds the model and its processor, or `org/name@COMMIT`; safetensors only.
-
-        Raises:
-            WeightsError: the weights are not there, not those pinned, or another model's.
-        """
-        checkpoint = locate(weights, sha256)
+    def read(cls, checkpoint: Checkpoint, dtype: torch.dtype, **settings: Any) -> Self:
+        """Of a folder that holds the model and its processor."""
         model = load_model(checkpoint, {"qwen2_5_vl": Qwen2_5_VLForConditionalGeneration}, dtype=dtype)
         processor = Qwen2_5_VLProcessor.from_pretrained(checkpoint.folder)
-        return cls(model, processor, **checkpoint.identity())
+        return cls(model, processor, **checkpoint.identity(), **settings)
 
     def _inputs(self, frames: Tensor) -> BatchFeature:
         require_multiple(self.name, frames.shape[2], frames.shape[3], self.cell)

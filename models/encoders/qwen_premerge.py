@@ -4,7 +4,6 @@ The tower works on windows: its tokens come out window by window and, within a w
 raster, most of them would be in the wrong place. Here both orders are undone.
 """
 
-from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -14,7 +13,7 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTra
 from transformers.vision_utils import get_vision_window_index
 
 from models.encoders.base import Encoder, Tokens, on_grid, require_multiple
-from models.encoders.checkpoint import load_model, locate
+from models.encoders.checkpoint import Checkpoint, load_model
 
 TOWER_ONLY = {r"^(model\.)?visual\.": ""}
 """The tower's names in a folder of the whole model; the language model is left on the disk."""
@@ -40,19 +39,12 @@ class QwenPremergeEncoder(Encoder):
         self.freeze()
 
     @classmethod
-    def load(
-        cls, weights: Path | str, *, stride: int, sha256: str | None = None, dtype: torch.dtype = torch.float32
-    ) -> Self:
-        """Load the tower out of a folder of the whole model and its processor, or `org/name@COMMIT`.
-
-        Raises:
-            WeightsError: the weights are not there, not those pinned, or another model's.
-        """
-        checkpoint = locate(weights, sha256)
+    def read(cls, checkpoint: Checkpoint, dtype: torch.dtype, **settings: Any) -> Self:
+        """The tower out of a folder of the whole model and its processor."""
         tower = {"qwen2_5_vl": Qwen2_5_VisionTransformerPretrainedModel}
         model = load_model(checkpoint, tower, dtype=dtype, key_mapping=TOWER_ONLY)
         processor = AutoVideoProcessor.from_pretrained(checkpoint.folder)
-        return cls(model, processor, stride=stride, **checkpoint.identity())
+        return cls(model, processor, **checkpoint.identity(), **settings)
 
     def encode(self, frames: Tensor) -> Tokens:
         """uint8 [B, T, H, W, 3] to tokens [B, (T - 1) // stride + 1, H/patch * W/patch, D]."""

@@ -4,7 +4,6 @@ SAM wants a square of 1024: a frame is enlarged until its longer side fits and p
 trained. Positions stay those of the original frame; cells that show nothing but padding are masked.
 """
 
-from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -13,7 +12,7 @@ from torch.nn import functional
 from transformers import SamVisionModel
 
 from models.encoders.base import Encoder, Tokens
-from models.encoders.checkpoint import load_model, locate
+from models.encoders.checkpoint import Checkpoint, load_model
 from models.encoders.pixels import normalise
 
 
@@ -94,23 +93,10 @@ class SamEncoder(SquareEncoder):
         self.name, self.neck = "SAM's neck" if neck else "SAM", neck
 
     @classmethod
-    def load(
-        cls,
-        weights: Path | str,
-        *,
-        stride: int,
-        neck: bool = False,
-        sha256: str | None = None,
-        dtype: torch.dtype = torch.float32,
-    ) -> Self:
-        """Load the image encoder out of a folder of the whole model or of the encoder alone, or `org/name@COMMIT`.
-
-        Raises:
-            WeightsError: the weights are not there, not those pinned, or another model's.
-        """
-        checkpoint = locate(weights, sha256)
+    def read(cls, checkpoint: Checkpoint, dtype: torch.dtype, **settings: Any) -> Self:
+        """The image encoder out of a folder of the whole model or of the encoder alone."""
         model = load_model(checkpoint, {"sam": SamVisionModel, "sam_vision_model": SamVisionModel}, dtype=dtype)
-        return cls(model, stride=stride, neck=neck, **checkpoint.identity())
+        return cls(model, **checkpoint.identity(), **settings)
 
     def cell_tokens(self, pixels: Tensor) -> Tensor:
         made = self.model(pixels.to(self.model.dtype), output_hidden_states=[-1])

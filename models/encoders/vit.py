@@ -1,12 +1,11 @@
 """Vision transformers of the transformers library, read patch by patch."""
 
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
 
 from models.encoders.base import PatchEncoder
-from models.encoders.checkpoint import load_model, locate
+from models.encoders.checkpoint import Checkpoint, load_model
 
 
 class VitEncoder(PatchEncoder):
@@ -27,21 +26,5 @@ class VitEncoder(PatchEncoder):
         )
 
     @classmethod
-    def load(
-        cls,
-        weights: Path | str,
-        *,
-        stride: int,
-        sha256: str | None = None,
-        dtype: torch.dtype = torch.float32,
-        **said: Any,
-    ) -> Self:
-        """Load a folder written by `save_pretrained`, or `org/name@COMMIT`; `stride` is the VAE's frames to a latent
-        frame, `sha256` the pinned hash of the weights, `said` what the encoder itself wants to know.
-
-        Raises:
-            WeightsError: the weights are not there, not those pinned, or not this encoder's.
-        """
-        checkpoint = locate(weights, sha256)
-        model = load_model(checkpoint, cls.classes, dtype=dtype)
-        return cls(model, stride=stride, **checkpoint.identity(), **said)
+    def read(cls, checkpoint: Checkpoint, dtype: torch.dtype, **settings: Any) -> Self:
+        return cls(load_model(checkpoint, cls.classes, dtype=dtype), **checkpoint.identity(), **settings)

@@ -120,8 +120,8 @@ class Stream(nn.Module):
     def whiten(self, tokens: Tensor) -> None:
         """Start the projection at the principal components of tokens [..., width], each scaled to unit variance.
 
-        An encoder's tokens vary ten thousand times more in a few directions (the ground's colour) than in those that
-        hold detail; gradient descent would find the latter last. Components beyond `width` stay zero.
+        An encoder's tokens vary far more in a few directions (the ground's colour) than in those that hold detail;
+        gradient descent would find the latter last. Components beyond `width` stay zero.
         """
         rows = self.norm(tokens.flatten(0, -2))
         spread = rows - rows.mean(0)

@@ -1,5 +1,6 @@
 """Training data out of the shards and the feature stores of a workspace (design §12)."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from models.data.features import FeatureStore
@@ -9,17 +10,19 @@ from models.training.data import Reader, TokenSource, TrainingData
 
 def training_data(
     shards: ClipShards,
+    train: Sequence[str],
+    held_out: Sequence[str],
     *,
     latents: FeatureStore,
     spatial: FeatureStore | None = None,
     semantic: FeatureStore | None = None,
     captions: Reader | None = None,
 ) -> TrainingData:
-    """The train and held-out clips of a workspace; a recipe asks only for the streams of its arm."""
+    """What a recipe reads of the clips to train on and of those held out; it asks only for the streams of its arm."""
     stores = {"latents": latents, "spatial": spatial, "semantic": semantic}
     return TrainingData(
-        ids=shards.ids("train"),
-        held_out=shards.ids("heldout"),
+        ids=train,
+        held_out=held_out,
         latents=partial(latents.read, name="latents"),
         spatial=None if spatial is None else token_source(spatial),
         semantic=None if semantic is None else token_source(semantic),

@@ -32,7 +32,7 @@ ENTRIES = {
     "report": Entry("report", "Write the chair's page as one HTML file."),
     "ui": Entry("ui", "Start Dagster's and MLflow's web pages on this machine."),
     "standins": Entry("standins_app", "Train or verify the stand-ins of the laptop profile."),
-    "weights": Entry("weights_app", "Fetch or verify the metric weights and the real clips."),
+    "weights": Entry("weights_app", "Fetch or verify the weights of the metrics and of MobileSAM, and the real clips."),
     "measure": Entry("measure", "Measure generated clips against reference clips."),
     "bench": Entry("bench_app", "Measure what this project promises of its own speed."),
 }

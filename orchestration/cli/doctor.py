@@ -40,7 +40,7 @@ def doctor(
 
 def examine(profile: Profile) -> list[dict[str, Any]]:
     """What a profile needs, each with what is there and what to do."""
-    return [*_machine(profile), *_standing(profile), *_metric_weights()]
+    return [*_machine(profile), *_standing(profile), *_fetched()]
 
 
 def _machine(profile: Profile) -> list[dict[str, Any]]:
@@ -86,13 +86,13 @@ def _standing(profile: Profile) -> list[dict[str, Any]]:
     return rows
 
 
-def _metric_weights() -> list[dict[str, Any]]:
+def _fetched() -> list[dict[str, Any]]:
     from models.weights import verify
 
     wrong = {name: why for name, why in verify(WEIGHTS).items() if why}
     return [
         _row(
-            f"metric weights {name}",
+            f"fetched {name}",
             wrong.get(name, "there, hash right"),
             name not in wrong,
             "`foresight weights fetch`",

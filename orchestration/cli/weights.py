@@ -1,4 +1,4 @@
-"""`foresight weights`: the metric weights and the real clips that package archives carry (design §5)."""
+"""`foresight weights`: what package archives carry: weights of the metrics and of MobileSAM, real clips (design §5)."""
 
 from typing import Annotated
 
@@ -6,7 +6,9 @@ import typer
 
 from orchestration.cli.exits import exits, print_json
 
-weights_app = typer.Typer(no_args_is_help=True, help="Fetch or verify the metric weights and the real clips.")
+weights_app = typer.Typer(
+    no_args_is_help=True, help="Fetch or verify the weights of the metrics and of MobileSAM, and the real clips."
+)
 
 
 @weights_app.command()

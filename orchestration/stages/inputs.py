@@ -15,7 +15,8 @@ import numpy as np
 from models.data.features import FeatureStore
 from models.data.shards import ClipShards
 from models.fusion.config import FusionConfig
-from models.training.data import TokenSource, TrainingData, pool
+from models.training.data import TrainingData, pool
+from models.training.stores import training_data
 from orchestration.jobs import Job, JobError
 from orchestration.stages.tokens import FOLDERS
 
@@ -46,17 +47,14 @@ class Inputs:
 
     def training(self, train: Sequence[str], held_out: Sequence[str], *, captions: bool) -> TrainingData:
         """The readers that the recipes take."""
-        latents = self.store("latents")
-        stores = {stage: self.store(stage) for stage in FOLDERS}
-        return TrainingData(
-            ids=train,
-            latents=lambda ids: latents.read(ids, "latents"),
-            spatial=_source(stores["dinov2"]),
-            semantic=_source(stores["qwen"]),
+        return training_data(
+            self.shards,
+            train,
+            held_out,
+            latents=self.store("latents"),
+            spatial=self.store("dinov2"),
+            semantic=self.store("qwen"),
             captions=self._captions([*train, *held_out]) if captions else None,
-            frames=self.shards.frames,
-            held_out=held_out,
-            fingerprints={stage: store.store.fingerprint for stage, store in stores.items()},
         )
 
     def fusion(self) -> FusionConfig:
@@ -96,9 +94,9 @@ class Inputs:
     @cached_property
     def qwen(self) -> Any:
         """The vision-language model, as captioner."""
-        from models.encoders.qwen import QwenEncoder
+        from models.encoders.registry import load_encoder
 
-        return self._there(QwenEncoder.load(self._folder("qwen")))
+        return self._there(load_encoder("qwen", self._folder("qwen"), stride=1))
 
     @cached_property
     def perceptual(self) -> Any:
@@ -142,11 +140,6 @@ class Inputs:
 
     def _there(self, network: Any) -> Any:
         return network.to(self.job.profile.device)
-
-
-def _source(store: FeatureStore) -> TokenSource:
-    some = store.shards.ids()[:1]
-    return TokenSource(read=store.read, positions=store.read(some, "positions"))
 
 
 def _square(tokens: int) -> tuple[int, int]:

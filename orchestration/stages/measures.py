@@ -93,11 +93,12 @@ def latency(job: Job, inputs: Inputs, ids: Sequence[str]) -> dict[str, Metric]:
 def _pipeline(job: Job, inputs: Inputs, clip: str) -> Callable[[], object]:
     import torch
 
-    from models.encoders.dinov2 import Dinov2Encoder
+    from models.encoders.registry import load_encoder
 
     device = job.profile.device
     frames = torch.from_numpy(inputs.shards.frames([clip])).to(device)
-    spatial = Dinov2Encoder.load(job.profile.weights.folder("dinov2"), stride=inputs.vae.geometry.temporal).to(device)
+    stride = inputs.vae.geometry.temporal
+    spatial = load_encoder("dinov2", job.profile.weights.folder("dinov2"), stride=stride).to(device)
     fusion = load_fusion(next(iter(arm_checkpoints(job).values()))).to(device)
 
     @torch.no_grad()

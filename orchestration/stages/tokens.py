@@ -54,17 +54,13 @@ def run(stage: str, job: Path | None, reporter: Any) -> dict[str, Any]:
 
 def _load(stage: str, params: dict[str, Any]) -> Any:
     folder = weights_folder(params["weights"])
-    if stage == "dinov2":
-        from models.encoders.dinov2 import Dinov2Encoder
+    if stage == "latents":
+        from models.decoder.vae import LTXVae
 
-        return Dinov2Encoder.load(folder, stride=params["stride"])
-    if stage == "qwen":
-        from models.encoders.qwen import QwenEncoder
+        return LTXVae.load(folder)
+    from models.encoders.registry import load_encoder
 
-        return QwenEncoder.load(folder)
-    from models.decoder.vae import LTXVae
-
-    return LTXVae.load(folder)
+    return load_encoder(stage, folder, stride=params.get("stride", 1))
 
 
 def _encode(stage: str, network: Any) -> Any:
@@ -76,9 +72,12 @@ def _encode(stage: str, network: Any) -> Any:
     def encode(frames: np.ndarray) -> dict[str, np.ndarray]:
         clips = torch.from_numpy(np.ascontiguousarray(frames)).to(device)
         if stage == "latents":
-            return {"latents": network.encode(clips).cpu().numpy().astype(np.float16)}
+            return {"latents": network.encode(clips).float().cpu().numpy()}
         made = network(clips)
-        arrays = {"tokens": made.tokens, "positions": made.positions[0]}
-        return {name: array.float().cpu().numpy().astype(np.float16) for name, array in arrays.items()}
+        return {
+            "tokens": made.tokens.float().cpu().numpy(),
+            "positions": made.positions[0].cpu().numpy(),
+            "mask": made.mask.cpu().numpy(),
+        }
 
     return encode

@@ -1,10 +1,8 @@
 """Small encoders with random weights, of the real classes, saved as a user's folder holds them and loaded by name."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import torch
 from transformers import (
     Dinov2Config,
@@ -37,12 +35,10 @@ VIT = {
     "initializer_range": 0.1,
 }
 DROPOUT = {"hidden_dropout_prob": 0.5, "attention_probs_dropout_prob": 0.5}
-NEED_TIMM = pytest.mark.skipif(importlib.util.find_spec("timm") is None, reason="timm is not installed")
-TIMM = ("mobile_sam", "eva_clip")
-NAMES = [
-    *("dinov2", "dinov2_registers", "dinov2_multi", "qwen", "qwen_premerge", "sam", "sam_neck", "siglip", "mae"),
-    *(pytest.param(name, marks=NEED_TIMM) for name in TIMM),
-]
+NAMES = (
+    *("dinov2", "dinov2_registers", "dinov2_multi", "qwen", "qwen_premerge"),
+    *("sam", "sam_neck", "mobile_sam", "siglip", "mae", "eva_clip"),
+)
 SQUARES = ("sam", "sam_neck", "mobile_sam")
 """Those that pad a frame of any size to a square; the others want frames that tile."""
 

@@ -107,7 +107,6 @@ def test_another_models_folder_is_refused(folder, name):
         load_encoder(name, folder, stride=2)
 
 
-@small.NEED_TIMM
 def test_an_architecture_that_is_no_eva_clip_is_refused(tmp_path):
     save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text(json.dumps({"architecture": "vit_base_patch16_224"}))
@@ -115,7 +114,6 @@ def test_an_architecture_that_is_no_eva_clip_is_refused(tmp_path):
         load_encoder("eva_clip", tmp_path, stride=2)
 
 
-@small.NEED_TIMM
 def test_an_eva_clip_that_lacks_parameters_is_refused(tmp_path):
     small.eva_clip(tmp_path)
     tensors = load_file(tmp_path / "model.safetensors")

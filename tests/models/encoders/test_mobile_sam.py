@@ -9,9 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from models.encoders.registry import load_encoder
 from models.provenance import WeightsError
-from tests.models.encoders import small
 
-pytestmark = small.NEED_TIMM
 PUBLISHED = {
     (0, 0): [0.05600, 0.13629, 0.22200],
     (100, 20): [-0.03340, -0.07279, -0.10205],

@@ -3,7 +3,6 @@
 import pytest
 
 from models.encoders import published
-from tests.models.encoders import small
 
 PAPERS = {
     "dinov2-small": 22e6,
@@ -44,6 +43,5 @@ def test_an_unknown_size_is_answered_with_the_known_ones():
         published.on_meta("dinov2-huge")
 
 
-@small.NEED_TIMM
 def test_mobile_sam_is_a_hundredth_of_sam():
     assert published.parameters("mobile-sam") < published.parameters("sam-vit-huge") / 100

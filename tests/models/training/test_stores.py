@@ -26,6 +26,10 @@ def latents(frames: np.ndarray) -> dict[str, np.ndarray]:
     return {"latents": cells.transpose(0, 4, 1, 2, 3)}
 
 
+def splits(shards: ClipShards) -> tuple[list[str], list[str]]:
+    return shards.ids("train"), shards.ids("heldout")
+
+
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
     folder = tmp_path_factory.mktemp("workspace")
@@ -40,8 +44,8 @@ def workspace(tmp_path_factory):
 
 def test_a_phase_trains_on_stored_features(workspace, tmp_path):
     shards, spatial, stored = workspace
-    data = training_data(shards, latents=stored, spatial=spatial)
-    assert (data.ids, data.held_out) == (shards.ids("train"), shards.ids("heldout"))
+    data = training_data(shards, *splits(shards), latents=stored, spatial=spatial)
+    assert (data.ids, data.held_out) == splits(shards)
     config = phase1.Phase1Config(toy.FUSION, toy.loop(batch=2), ObjectiveConfig(pixel_every=0), heldout_every=3)
     told = []
     phase1.run(config, data, tmp_path, lambda *p: told.append(p[3]))
@@ -54,7 +58,7 @@ def test_a_phase_trains_on_stored_features(workspace, tmp_path):
 
 def test_tokens_keep_their_clip_and_place(workspace):
     shards, spatial, stored = workspace
-    data = training_data(shards, latents=stored, spatial=spatial)
+    data = training_data(shards, *splits(shards), latents=stored, spatial=spatial)
     ids = list(reversed(shards.ids("train")))
     read = data.spatial.tokens(ids)
     expected = tokens(shards.frames(ids))
