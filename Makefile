@@ -3,6 +3,8 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 UV_VERSION := 0.13.9
+# Every worker imports the same libraries; where their bytecode is not kept, an import takes more than twice as long.
+unexport PYTHONDONTWRITEBYTECODE
 export HF_HUB_OFFLINE := 1
 export GX_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1

@@ -82,6 +82,7 @@ class Evaluating(Part):
     clips: int = Field(gt=0)
     batch: int = Field(gt=0)
     sampling_steps: int = Field(gt=0)
+    vgg_clips: int = Field(gt=0, description="clips behind the second LPIPS; VGG is slow on a CPU")
     fvd_clips: int = Field(ge=2, description="clips behind FVD; I3D takes seconds a clip on a CPU")
     resamples: int = Field(gt=0, description="bootstrap resamples behind each interval")
     seed: int = 0

@@ -137,8 +137,9 @@ class _Evaluation:
         from models.evaluation.metric import bootstrap
         from orchestration.stages import measures
 
-        vgg, seed = Lpips("vgg"), self.job.profile.evaluation.seed
-        found = {"lpips_vgg": bootstrap(clip_lpips(vgg, self.true, made.arms[main]), seed, vgg.protocol)}
+        vgg, seed, some = Lpips("vgg"), self.job.profile.evaluation.seed, self.job.profile.evaluation.vgg_clips
+        second = clip_lpips(vgg, self.true[:some], made.arms[main][:some])
+        found = {"lpips_vgg": bootstrap(second, seed, vgg.protocol)}
         self.reporter("LPIPS (vgg)", 1, 1, {})
         masked = bool(self.inputs.shards.index["has_masks"].to_numpy().all())
         if self.job.phase == 1 and self.train and masked:

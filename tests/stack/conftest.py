@@ -20,7 +20,7 @@ SMALL = {
     "phase1": {"steps": 3},
     "phase2": {"steps": 3},
     "phase3": {"steps": 3},
-    "evaluation": {"clips": 24, "sampling_steps": 2, "fvd_clips": 2, "resamples": 200},
+    "evaluation": {"clips": 24, "sampling_steps": 2, "vgg_clips": 4, "fvd_clips": 2, "resamples": 200},
 }
 
 
