@@ -2,7 +2,8 @@
 
     checkpoints/step-00000400/{model,ema,optimizer,random}.safetensors, state.json
 
-`state.json` holds the hash of every other file, so a folder is whole or it is not a checkpoint.
+`state.json` holds the hash of every other file and a fingerprint of itself, so a folder is whole or it is not a
+checkpoint.
 """
 
 import json
@@ -55,7 +56,9 @@ def save(
     folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any], *, keep: int
 ) -> Path:
     """Write a checkpoint so that a kill at any moment leaves the old ones whole and never a half one under its name."""
-    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.is_dir():
+        folder.mkdir(parents=True)
+        _sync(folder.parent)
     for leftover in folder.glob(".writing-*"):
         shutil.rmtree(leftover)
     draft = folder / f".writing-{step:08d}"
@@ -66,8 +69,8 @@ def save(
         save_file({key: value.detach().contiguous() for key, value in group.items()}, path)
         _sync(path)
         files[path.name] = file_sha256(path)
-    document = {**state, "step": step, "fingerprint": fingerprint(state["identity"]), "files": files}
-    (draft / "state.json").write_text(json.dumps(document, indent=1))
+    document = {**state, "step": step, "files": files}
+    (draft / "state.json").write_text(json.dumps({**document, "fingerprint": fingerprint(document)}, indent=1))
     _sync(draft / "state.json")
     _sync(draft)
     final = folder / f"{_PREFIX}{step:08d}"
@@ -75,8 +78,11 @@ def save(
         shutil.rmtree(final)
     draft.rename(final)
     _sync(folder)
-    for old in _folders(folder)[keep:]:
-        shutil.rmtree(old)
+    newest_first = _folders(folder)
+    place = newest_first.index(final)
+    # What lies ahead of the run is damaged too; it must not count as kept while whole ones go.
+    for gone in newest_first[:place] + newest_first[place + keep :]:
+        shutil.rmtree(gone)
     return final
 
 
@@ -88,11 +94,11 @@ def read(path: Path) -> Checkpoint:
     """
     try:
         state = json.loads((path / "state.json").read_text())
+        if state["fingerprint"] != fingerprint({key: value for key, value in state.items() if key != "fingerprint"}):
+            raise CheckpointError(f"{path}: state.json is damaged (wrong fingerprint); remove this checkpoint")
         for name, expected in state["files"].items():
             if file_sha256(path / name) != expected:
                 raise CheckpointError(f"{path}: {name} is damaged (wrong sha256); remove this checkpoint")
-        if state["fingerprint"] != fingerprint(state["identity"]):
-            raise CheckpointError(f"{path}: state.json is damaged (wrong fingerprint); remove this checkpoint")
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(f"{path}: not a whole checkpoint ({error}); remove it") from error
     return Checkpoint(path, state)
