@@ -151,7 +151,7 @@ def test_progress_tells_what_a_user_wants_to_see(tmp_path):
     assert [(what, done, total) for what, done, total, _ in told] == [("phase1", k, 6) for k in range(1, 7)]
     assert {"loss", "lr", "grad_norm", "steps_per_s", "eta_s", "data_wait", "latent"} <= told[0][3].keys()
     assert told[-1][3]["eta_s"] == 0
-    assert "heldout_latent" in told[1][3]
+    assert {"heldout_latent", "gate/spatial/0", "gate/semantic/1"} <= told[1][3].keys()
     assert "heldout_latent" not in told[0][3]
 
 

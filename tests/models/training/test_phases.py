@@ -9,11 +9,11 @@ import torch
 
 from models.fusion.config import FusionError
 from models.training import phase1, phase2, phase3
-from models.training.checkpoint import CheckpointError, read
+from models.training.checkpoint import CheckpointError, read, save
 from models.training.config import ConfigError, from_json, to_json
 from models.training.data import ARMS, DataError, pool
 from models.training.objective import ObjectiveConfig
-from models.training.recipe import load_fusion
+from models.training.recipe import load_fusion, new_fusion
 from models.training.reconstruct import conditionings, decode
 from tests.models.training import toy
 
@@ -28,6 +28,35 @@ def test_phase1_learns_the_latents(tmp_path):
     made = conditionings(fusion, toy.data(), toy.data().ids, "dino_only", batch=4)
     true = toy.data().latents(toy.data().ids)
     assert np.mean((made.latents - true) ** 2) < 0.2 * true.astype(np.float32).var()
+
+
+@pytest.mark.parametrize("kind", ["concat", "film", "perceiver"])
+def test_every_kind_trains_and_comes_back(tmp_path, kind):
+    config = phase1.Phase1Config(dataclasses.replace(toy.FUSION, kind=kind), toy.loop(steps=40), LATENTS)
+    result = phase1.run(config, toy.data(), tmp_path)
+    assert np.mean(result.losses[-5:]) < result.losses[0]
+    assert load_fusion(result.checkpoint).config.kind == kind
+
+
+@pytest.mark.parametrize("kind", ["qformer", "concat", "film", "perceiver"])
+def test_every_kind_starts_from_whitened_tokens(kind):
+    data = toy.data()
+    fusion = new_fusion(dataclasses.replace(toy.FUSION, kind=kind), data, "hybrid", 0, "cpu")
+    for stream, source in ((fusion.spatial, data.spatial), (fusion.semantic, data.semantic)):
+        assert source is not None
+        rows = stream.projection(stream.norm(source.tokens(data.ids).tokens)).flatten(0, -2)
+        directions = rows.shape[1] - (rows.var(0) < 0.5).sum()
+        # LayerNorm takes one direction away.
+        assert directions == source.read(data.ids).shape[-1] - 1
+
+
+def test_a_checkpoint_from_before_there_were_kinds_loads(tmp_path):
+    found = read(phase1.run(phase1.Phase1Config(toy.FUSION, toy.loop(), LATENTS), toy.data(), tmp_path).checkpoint)
+    for key in ("kind", "query_mode", "global_queries"):
+        del found.identity["config"]["fusion"][key]
+    older = save(tmp_path / "older", 6, {"model": found.weights()}, {"identity": found.identity}, keep=1)
+    now, then = load_fusion(found.path).state_dict(), load_fusion(older).state_dict()
+    assert all(torch.equal(now[name], then[name]) for name in now)
 
 
 def test_phase1_looks_through_a_frozen_decoder(tmp_path):
