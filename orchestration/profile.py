@@ -10,6 +10,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from models.fusion.config import Kind, QueryMode
 from orchestration.home import REPOSITORY
 
 PROFILES = REPOSITORY / "config" / "profiles"
@@ -63,8 +64,11 @@ class Training(Part):
 
 
 class Fusion(Part):
-    """Width and depth of the fusion module; the rest follows from the encoders and the decoder."""
+    """Kind, width and depth of the fusion module; the rest follows from the encoders and the decoder."""
 
+    kind: Kind = "qformer"
+    query_mode: QueryMode = "learned"
+    global_queries: bool = False
     dim: int = Field(gt=0)
     heads: int = Field(gt=0)
     layers: int = Field(gt=0)
