@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from models.encoders.base import Tokens, grid_positions
+from models.fusion.blocks import CrossAttentionBlock
 from models.fusion.conditioning import Conditioning
 from models.fusion.config import FusionConfig, FusionError
 from models.fusion.context import Context, context_of
-from models.fusion.heads import latent_head, semantic_head
+from models.fusion.heads import LatentHead, semantic_head
 from models.fusion.position import frame_times, place_code
 from models.fusion.resample import at_cells
 from models.fusion.stream import Stream
@@ -36,7 +37,7 @@ class Fusion(nn.Module, ABC):
         if config.query_mode != "spatial":
             self.queries = nn.Parameter(torch.randn(cells, dim) * 0.02)
         self.blocks = self.layers(config.mlp_ratio * dim if mlp_width is None else mlp_width)
-        self.latent_head = latent_head(config)
+        self.latent_head = LatentHead(config)
         if config.semantic_queries:
             self.semantic_queries = nn.Parameter(torch.randn(config.semantic_queries, dim) * 0.02)
             self.semantic_head = semantic_head(config)
@@ -46,7 +47,7 @@ class Fusion(nn.Module, ABC):
         """The kind's layers, with MLPs of this width."""
 
     @abstractmethod
-    def fuse(self, queries: Tensor, context: Context, attention: bool) -> tuple[Tensor, list[Tensor]]:
+    def fuse(self, queries: Tensor, context: Context, frames: int, attention: bool) -> tuple[Tensor, list[Tensor]]:
         """Queries [B, Q, dim] -> the same after the last layer, and the attention [B, Q, K] of each layer if asked for.
 
         Q is the cells of every frame in raster order, then the semantic queries. A kind without attention gives [].
@@ -58,6 +59,16 @@ class Fusion(nn.Module, ABC):
         A norm over place and content in equal parts would let the content blur the place (ADR 7).
         """
         return self.place_norm(context.codes + self.content_in_key * context.content)
+
+    def later_projections(self) -> list[nn.Linear]:
+        """What projects the readings after the first, in their order; none in a kind that reads once."""
+        return [block.out for block in self.blocks[1:] if isinstance(block, CrossAttentionBlock)]
+
+    def looks(self, frames: int, ahead: Tensor) -> Tensor:
+        """[Q, dim], where each query looks: at its own cell, `ahead` frames on; semantic queries look nowhere."""
+        codes = self._codes(frames, ahead / max(frames - 1, 1))
+        codes = codes.mean(0) if self.config.global_queries else codes.flatten(0, 1)
+        return nn.functional.pad(codes, (0, 0, 0, self.config.semantic_queries))
 
     def gates(self) -> Tensor:
         """[layers, 2] in 0..1: how far the spatial and the semantic stream are let in, to be logged.
@@ -84,16 +95,15 @@ class Fusion(nn.Module, ABC):
         where = self.spatial(spatial, keep_spatial, (batch, frames))
         what = self.semantic(semantic, keep_semantic, (batch, self.config.semantic_frames))
         context = context_of(where, what)
-        queries, attention = self.fuse(self._queries(context, frames), context, return_attention)
-        cells = queries.shape[1] - self.config.semantic_queries
-        hidden = self._per_frame(queries[:, :cells], frames)
+        queries, attention = self.fuse(self._queries(context, frames), context, frames, return_attention)
+        hidden = self.of_cells(queries, frames)
         return Conditioning(
             latent_tokens=self.latent_head(hidden),
-            semantic_tokens=self._semantic_tokens(queries[:, cells:]),
+            semantic_tokens=self._semantic_tokens(queries),
             hidden=hidden,
             grid=self.config.latent_grid,
             attention=tuple(
-                torch.cat([self._per_frame(layer[:, :cells], frames).flatten(1, 2), layer[:, cells:]], dim=1)
+                torch.cat([self.of_cells(layer, frames).flatten(1, 2), self._of_semantic(layer)], dim=1)
                 for layer in attention
             ),
             spatial_tokens=context.lengths[0],
@@ -111,16 +121,18 @@ class Fusion(nn.Module, ABC):
             )
         return present.tokens.shape[0], self.config.latent_frames if spatial is None else spatial.tokens.shape[1]
 
+    def _codes(self, frames: int, later: Tensor | float) -> Tensor:
+        """[T', h*w, dim]: the place of every cell, and its moment, moved on by `later` lengths of the clip."""
+        places = grid_positions(*self.config.latent_grid).to(self.device).expand(frames, -1, -1)
+        return place_code(places, frame_times(frames, self.device) + later, self.config.dim)
+
     def _queries(self, context: Context, frames: int) -> Tensor:
         """[B, T'*h*w + S, dim]; of a global query [B, h*w + S, dim], the mean of its frames' codes."""
-        device, grid = context.content.device, self.config.latent_grid
-        places = grid_positions(*grid).to(device).expand(frames, -1, -1)
-        queries = place_code(places, frame_times(frames, device), self.config.dim)
+        queries = self._codes(frames, 0.0)
         if self.config.query_mode != "spatial":
             queries = self.queries + queries
         if self.config.query_mode != "learned":
-            # As much of its content as a key has: more would blur the place that the query looks for (ADR 7).
-            queries = queries + self.content_in_key * at_cells(context.spatial, grid)
+            queries = queries + at_cells(context.spatial, self.config.latent_grid)
         if self.config.global_queries:
             queries = queries.mean(-3, keepdim=True)
         queries = queries.flatten(-3, -2)
@@ -129,16 +141,20 @@ class Fusion(nn.Module, ABC):
             queries = torch.cat([queries, what], dim=-2)
         return queries.expand(len(context.content), -1, -1)
 
-    def _per_frame(self, rows: Tensor, frames: int) -> Tensor:
-        """Rows [B, T'*h*w, ..] as [B, T', h*w, ..]; those of global queries hold for every frame."""
+    def of_cells(self, rows: Tensor, frames: int) -> Tensor:
+        """Of rows [B, Q, ..], one a query, those of the cells [B, T', h*w, ..]; global queries hold for every frame."""
+        rows = rows[:, : rows.shape[1] - self.config.semantic_queries]
         if self.config.global_queries:
             return rows[:, None].expand(-1, frames, -1, -1)
         return rows.unflatten(1, (frames, -1))
 
+    def _of_semantic(self, rows: Tensor) -> Tensor:
+        return rows[:, rows.shape[1] - self.config.semantic_queries :]
+
     def _semantic_tokens(self, queries: Tensor) -> Tensor:
         if not self.config.semantic_queries:
             return queries.new_zeros(len(queries), 0, self.config.caption_channels)
-        return self.semantic_head(queries)
+        return self.semantic_head(self._of_semantic(queries))
 
     def _stream_dropout(
         self, batch: int, spatial: Tokens | None, semantic: Tokens | None

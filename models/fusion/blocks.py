@@ -9,6 +9,9 @@ from models.fusion.mlp import mlp_from_zero
 SHARPNESS = 30.0
 """Score, at the start, of a token that stands where the query does; a test holds what it gets of the attention."""
 
+AHEAD = (0, -1, 1)
+"""Latent frames after its own at which the layers in turn look at the start: motion needs those before and after."""
+
 OPEN = 2.0
 """Logit of a stream's gate at the start, the same for both: a common factor of what is read, so no stream leads."""
 
@@ -19,12 +22,17 @@ class CrossAttentionBlock(nn.Module):
     The gate of a stream scales its values; the softmax runs over all streams given, so attention still says which was
     read.
 
-    At the start equal orthogonal query and key maps make a query look at its own place, and the first layer of a module
-    brings what stands there whole: orthogonal value and output maps. Every other branch begins at zero (ADR 7).
+    A query is the code of the place it looks for and a little of what it knows, as a key is the code of the place where
+    a token stands and a little of what it is. At the start equal orthogonal query and key maps make it find that place;
+    the first layer of a module brings what stands there whole: orthogonal value and output maps. Every other branch
+    begins at zero (ADR 7).
     """
 
-    def __init__(self, dim: int, heads: int, mlp_width: int, *, first: bool, streams: int = 2) -> None:
+    def __init__(self, dim: int, heads: int, mlp_width: int, *, first: bool, ahead: int, streams: int = 2) -> None:
+        """`ahead` is how many latent frames after its own the layer looks at the start; before, if negative."""
         super().__init__()
+        self.ahead = nn.Parameter(torch.tensor(float(ahead)))
+        self.content_in_query = nn.Parameter(torch.tensor(0.1))
         self.heads = heads
         self.norm = nn.LayerNorm(dim)
         self.query = nn.Linear(dim, dim)
@@ -44,6 +52,7 @@ class CrossAttentionBlock(nn.Module):
     def forward(
         self,
         queries: Tensor,
+        looks: Tensor,
         places: Tensor,
         content: Tensor,
         lengths: tuple[int, ...],
@@ -51,24 +60,26 @@ class CrossAttentionBlock(nn.Module):
         attention: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         """`read`, then `think`: the new queries and, if asked for, the attention."""
-        read, weights = self.read(queries, places, content, lengths, mask, attention)
+        read, weights = self.read(queries, looks, places, content, lengths, mask, attention)
         return self.think(queries + read), weights
 
     def read(
         self,
         queries: Tensor,
+        looks: Tensor,
         places: Tensor,
         content: Tensor,
         lengths: tuple[int, ...],
         mask: Tensor | None,
         attention: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """Queries [B, Q, dim]; `places`, what is looked for, and `content`, what is read, each [B, K, dim], of
-        `lengths` tokens a stream; mask [B, K], True where readable.
+        """Queries [B, Q, dim] and `looks` [Q, dim], the code of the place that each looks for; `places`, where it may
+        be found, and `content`, what is read, each [B, K, dim], of `lengths` tokens a stream; mask [B, K], True where
+        readable.
 
         Returns what is to be added to the queries and, if asked for, the attention [B, Q, K], mean of the heads.
         """
-        query = self._split(self.query(self.norm(queries)))
+        query = self._split(self.query(self.norm(looks + self.content_in_query * queries)))
         key, value = self.key(places), self.value(content)
         gate = torch.cat([g.expand(n) for g, n in zip(self.gate.sigmoid(), lengths, strict=True)])
         key, value = self._split(key), self._split(value * gate[:, None].to(value.dtype))

@@ -28,11 +28,11 @@ class ConcatFusion(Fusion):
     def layers(self, mlp_width: int) -> nn.ModuleList:
         return nn.ModuleList(MLPBlock(self.config.dim, mlp_width) for _ in range(self.config.layers))
 
-    def fuse(self, queries: Tensor, context: Context, attention: bool) -> tuple[Tensor, list[Tensor]]:
+    def fuse(self, queries: Tensor, context: Context, frames: int, attention: bool) -> tuple[Tensor, list[Tensor]]:
         open_spatial, open_semantic = self.gate.sigmoid()
         where = open_spatial * torch.cat([of_frames(context.spatial), of_clip(context.spatial)], dim=1)
         what = open_semantic * of_clip(context.semantic).expand(-1, where.shape[1], -1)
-        frames, semantic = where.shape[1] - 1, self.config.semantic_queries
+        semantic = self.config.semantic_queries
         cells = (queries.shape[1] - semantic) // frames
         told = self.combine(torch.cat([where, what], dim=-1))
         queries = queries + told.index_select(1, rows_of(frames, cells, semantic, queries.device))

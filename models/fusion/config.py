@@ -65,6 +65,8 @@ class FusionConfig:
                 raise FusionError(f"fusion: {name}={getattr(self, name)!r} is unknown; one of {', '.join(known)}")
         if self.dim % 16 or self.dim % self.heads:
             raise FusionError(f"fusion: dim={self.dim} must be a multiple of 16 and of heads={self.heads}")
+        if self.dim <= self.latent_channels:
+            raise FusionError(f"fusion: dim={self.dim} must be above latent_channels={self.latent_channels}")
         if not 0 <= self.stream_dropout < 1:
             raise FusionError(f"fusion: stream_dropout={self.stream_dropout} must be at least 0 and below 1")
         if not self.attends and (self.query_mode != "learned" or self.global_queries):

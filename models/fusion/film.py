@@ -25,9 +25,9 @@ class FilmFusion(Fusion):
     def layers(self, mlp_width: int) -> nn.ModuleList:
         return nn.ModuleList(ModulatedBlock(self.config.dim, mlp_width) for _ in range(self.config.layers))
 
-    def fuse(self, queries: Tensor, context: Context, attention: bool) -> tuple[Tensor, list[Tensor]]:
+    def fuse(self, queries: Tensor, context: Context, frames: int, attention: bool) -> tuple[Tensor, list[Tensor]]:
         open_spatial, open_semantic = self.gate.sigmoid()
-        frames, semantic = context.spatial.tokens.shape[1], self.config.semantic_queries
+        semantic = self.config.semantic_queries
         cells = at_cells(context.spatial, self.config.latent_grid)
         clip = of_clip(context.spatial).expand(-1, semantic, -1)
         queries = queries + open_spatial * torch.cat([cells.flatten(1, 2), clip], dim=1)

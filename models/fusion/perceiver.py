@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.fusion.base import Fusion
-from models.fusion.blocks import CrossAttentionBlock
+from models.fusion.blocks import AHEAD, CrossAttentionBlock
 from models.fusion.context import Context
 
 
@@ -18,11 +18,18 @@ class PerceiverFusion(Fusion):
     def layers(self, mlp_width: int) -> nn.ModuleList:
         config = self.config
         return nn.ModuleList(
-            CrossAttentionBlock(config.dim, config.heads, mlp_width, first=reading == 0, streams=1)
+            CrossAttentionBlock(
+                config.dim,
+                config.heads,
+                mlp_width,
+                first=reading == 0,
+                ahead=AHEAD[reading // 2 % len(AHEAD)],
+                streams=1,
+            )
             for reading in range(2 * config.layers)
         )
 
-    def fuse(self, queries: Tensor, context: Context, attention: bool) -> tuple[Tensor, list[Tensor]]:
+    def fuse(self, queries: Tensor, context: Context, frames: int, attention: bool) -> tuple[Tensor, list[Tensor]]:
         parts = (self.places(context), context.content, context.mask)
         streams = list(zip(*(part.split(context.lengths, dim=1) for part in parts), strict=True))
         kept: list[Tensor] = []
@@ -30,7 +37,9 @@ class PerceiverFusion(Fusion):
             seen: list[Tensor] = []
             for block, (places, content, mask) in zip(self.blocks[layer : layer + 2], streams, strict=True):
                 assert isinstance(block, CrossAttentionBlock)
-                read, weights = block.read(queries, places, content, (content.shape[1],), mask, attention)
+                read, weights = block.read(
+                    queries, self.looks(frames, block.ahead), places, content, (content.shape[1],), mask, attention
+                )
                 queries = block.think(queries + read)
                 seen += [] if weights is None else [weights * read.float().norm(dim=-1, keepdim=True)]
             # Two softmaxes cannot say which stream was listened to; how far each reading moved the query does.

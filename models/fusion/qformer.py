@@ -6,7 +6,7 @@ Every layer reads both streams under one softmax, so a query chooses between the
 from torch import Tensor, nn
 
 from models.fusion.base import Fusion
-from models.fusion.blocks import CrossAttentionBlock
+from models.fusion.blocks import AHEAD, CrossAttentionBlock
 from models.fusion.context import Context
 
 
@@ -16,12 +16,15 @@ class QFormerFusion(Fusion):
     def layers(self, mlp_width: int) -> nn.ModuleList:
         config = self.config
         return nn.ModuleList(
-            CrossAttentionBlock(config.dim, config.heads, mlp_width, first=layer == 0) for layer in range(config.layers)
+            CrossAttentionBlock(config.dim, config.heads, mlp_width, first=layer == 0, ahead=AHEAD[layer % len(AHEAD)])
+            for layer in range(config.layers)
         )
 
-    def fuse(self, queries: Tensor, context: Context, attention: bool) -> tuple[Tensor, list[Tensor]]:
+    def fuse(self, queries: Tensor, context: Context, frames: int, attention: bool) -> tuple[Tensor, list[Tensor]]:
         places, kept = self.places(context), list[Tensor]()
         for block in self.blocks:
-            queries, weights = block(queries, places, context.content, context.lengths, context.mask, attention)
+            assert isinstance(block, CrossAttentionBlock)
+            looks = self.looks(frames, block.ahead)
+            queries, weights = block(queries, looks, places, context.content, context.lengths, context.mask, attention)
             kept += [] if weights is None else [weights]
         return queries, kept

@@ -18,9 +18,8 @@ from models.training.config import from_document
 from models.training.data import Batch, TrainingData, read_batch, sources
 from models.training.losses import latent_mse
 from models.training.randomness import isolated
+from models.training.start import start_from
 
-WHITENED = 200
-"""Clips whose tokens whiten the streams at the start."""
 FUSION = "fusion."
 """Prefix of the fusion's weights in a checkpoint."""
 
@@ -97,22 +96,20 @@ def require_fit(config: FusionConfig, data: TrainingData, arm: str) -> None:
 def new_fusion(
     config: FusionConfig, data: TrainingData, arm: str, seed: int, device: str, start: Path | None = None
 ) -> Fusion:
-    """A fusion of the seed's weights, whitened on the first clips to train on and equal for all arms; or with those of
-    a checkpoint.
+    """A fusion of the seed's weights, started on the first clips to train on (`start_from`); or with those of a
+    checkpoint.
 
     Raises:
         FusionError: its sizes are not those of what the arm reads.
     """
     require_fit(config, data, arm)
     with isolated(seed, torch.device(device)):
-        fusion = build(config)
-    if start is not None:
+        fusion = build(config).to(device)
+    if start is None:
+        start_from(fusion, data, arm)
+    else:
         _take(fusion, checkpoint.read(start), config)
-        return fusion.to(device)
-    for stream, source in ((fusion.spatial, data.spatial), (fusion.semantic, data.semantic)):
-        if source is not None:
-            stream.whiten(source.tokens(data.ids[:WHITENED]).tokens)
-    return fusion.to(device)
+    return fusion
 
 
 def load_fusion(path: Path) -> Fusion:
