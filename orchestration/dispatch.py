@@ -1,7 +1,6 @@
 """Send a command to a worker and bring its messages back (design §2: one door to a worker).
 
-Locally a worker is a subprocess in its own process group. Its messages come by Dagster Pipes; a message reader is
-single-use, so each call makes its own. A worker that exits 0 without its final message has failed.
+Locally a worker is a subprocess in its own process group. A worker that exits 0 without its final message has failed.
 """
 
 import os
@@ -11,15 +10,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from orchestration.home import REPOSITORY
-from orchestration.progress import Every, Listener, Progress, listeners, publish
+from orchestration.messages import WorkerMessages
+from orchestration.progress import Listener
 
 GRACE_S = 10.0
 TAIL_LINES = 12
@@ -27,48 +26,6 @@ TAIL_LINES = 12
 
 class DispatchError(RuntimeError):
     """A worker that failed, with the reason it gave."""
-
-
-class _Reader(dg.PipesTempFileMessageReader):
-    """Hands progress on while the worker works, and keeps the last message of every other type."""
-
-    def __init__(self, log: Any, each: Listener | None) -> None:
-        super().__init__()
-        self._log, self._each, self._every = log, each, Every()
-        self.messages: dict[str, dict[str, Any]] = {}
-
-    @contextmanager
-    def read_messages(self, handler: dg.PipesMessageHandler) -> Iterator[dict[str, Any]]:
-        with super().read_messages(_Tap(handler, self)) as params:  # type: ignore[arg-type]
-            yield dict(params)
-
-    def take(self, payload: dict[str, Any]) -> None:
-        """One custom message of the worker."""
-        if payload.get("type") != "progress":
-            self.messages[payload["type"]] = payload
-            return
-        progress = Progress(**{name: value for name, value in payload.items() if name != "type"})
-        publish(progress)
-        if self._each:
-            self._each(progress)
-        if not listeners and self._every.due(progress):
-            self._log.info(progress.line())
-
-
-class _Tap:
-    """A message handler that gives custom messages to the reader the moment they come; Dagster only queues them."""
-
-    def __init__(self, handler: dg.PipesMessageHandler, reader: _Reader) -> None:
-        self._handler, self._reader = handler, reader
-
-    def handle_message(self, message: dict[str, Any]) -> None:
-        if message["method"] == "report_custom_message":
-            self._reader.take(message["params"]["payload"])
-        else:
-            self._handler.handle_message(message)  # type: ignore[arg-type]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._handler, name)
 
 
 def dispatch(
@@ -81,10 +38,10 @@ def dispatch(
     Raises:
         DispatchError: it could not start, it failed, or it ended without a final message.
     """
-    reader = _Reader(context.log, each)
+    messages = WorkerMessages(context.log, each)
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
-        dg.open_pipes_session(context, dg.PipesTempFileContextInjector(), reader) as session,
+        dg.open_pipes_session(context, dg.PipesTempFileContextInjector(), messages) as session,
     ):
         began = time.monotonic()
         code = _run(command, cwd, {**worker_environment(), **session.get_bootstrap_env_vars()}, errors)
@@ -94,13 +51,13 @@ def dispatch(
     if tail:
         sys.stderr.writelines(tail)
     if code != 0:
-        why = reader.messages.get("failed", {}).get("error") or (tail[-1].strip() if tail else "it said nothing")
+        why = messages.last.get("failed", {}).get("error") or (tail[-1].strip() if tail else "it said nothing")
         raise DispatchError(f"`{command}` in {cwd} ended with {_ending(code)}: {why}")
-    if "result" not in reader.messages:
+    if "result" not in messages.last:
         raise DispatchError(
             f"`{command}` in {cwd} exited 0 without its final message; its work is not trusted: run it again"
         )
-    return {**reader.messages["result"]["result"], "worker_seconds": round(seconds, 3)}
+    return {**messages.last["result"]["result"], "worker_seconds": round(seconds, 3)}
 
 
 def worker_environment() -> dict[str, str]:

@@ -92,21 +92,16 @@ def feature_table(stage: str) -> Callable[[Workspace], "pd.DataFrame"]:
     def table(workspace: Workspace) -> "pd.DataFrame":
         import numpy as np
         import pandas as pd
-        from safetensors import safe_open
 
+        from models.data.features import FeatureStore
+        from models.data.shards import ClipShards
         from orchestration.stages.tokens import FOLDERS
 
-        name = "latents" if stage == "latents" else "tokens"
-        index = pd.read_parquet(workspace.root / "shards" / "index.parquet", columns=["clip_id", "shard", "row"])
-        rows = []
-        for shard, clips in index.iloc[:: max(1, len(index) // SAMPLE)].groupby("shard"):
-            with safe_open(workspace.root / FOLDERS[stage] / str(shard), framework="numpy") as file:
-                tensor = file.get_slice(name)
-                for clip, row in zip(clips["clip_id"], clips["row"], strict=True):
-                    values = tensor[int(row)].astype(np.float32)
-                    rows.append(
-                        {"clip_id": clip, "std": float(values.std()), "finite": bool(np.isfinite(values).all())}
-                    )
+        store = FeatureStore(workspace.root / FOLDERS[stage], ClipShards(workspace.root / "shards"))
+        name, ids, rows = "latents" if stage == "latents" else "tokens", store.shards.ids(), []
+        for clip in ids[:: max(1, len(ids) // SAMPLE)]:
+            values = store.read([clip], name).astype(np.float32)
+            rows.append({"clip_id": clip, "std": float(values.std()), "finite": bool(np.isfinite(values).all())})
         return pd.DataFrame(rows)
 
     return table

@@ -61,7 +61,9 @@ class Workspace:
         if stage in self._lock():
             then = self._lock()[stage].get("params", {}).get("params.yaml", {})
             now = yaml.safe_load((self.root / "params.yaml").read_text(encoding="utf-8"))
-            if any(_dotted(now, name) != value for name, value in then.items()):
+            # By the names of today's dvc.yaml: a parameter that the stage did not have then makes other outs too.
+            names = stages(self.root / "dvc.yaml")[stage].get("params", [])
+            if then != {name: _dotted(now, name) for name in names}:
                 self._remove(stage)
 
     def clear_after_clips(self) -> None:

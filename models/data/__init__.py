@@ -1,6 +1,6 @@
 """Raw clips, shards, and the features of frozen encoders: the way of one clip (design §12), top to bottom:
 
-    sources -> video -> shards -> features
+    sources -> video -> shards -> features (tokens in fp16, or in int8: quantisation)
 
 Here stands what they share: how a file comes to be on the disk, and how one tells how far one is.
 """

@@ -3,6 +3,10 @@
     features/<name>/shard-00000.safetensors   tokens fp16 [N, T', n, D], positions fp16 [T', n, 2] (one for all), ...
     features/<name>/store.json                whose features these are; hashes of each file and of its source shard
 
+In a store of int8, `tokens` are int8 and beside them stand `tokens.scales`, float32 [D], of the clips of that file
+(design §4.8): a file is written once and read by itself, so clips that are added later change no scale. Readers get
+floats.
+
 `store.json` is written last, and again after each file. A file that it does not name is none: a kill costs one shard.
 Features are of one encoder: its fingerprint (weights, geometry, settings) must be the one that the reader expects.
 """
@@ -18,11 +22,18 @@ from safetensors import SafetensorError
 from safetensors.numpy import save
 
 from models.data import Progress, file_sha256, no_progress, write_durably
+from models.data.quantisation import LEAST_COSINE, QuantisationError, dequantise, quantise, token_cosine
 from models.data.shards import ClipShards, gather, mapped
 
 STORE = "store.json"
 SHARED = ("positions",)
 """Tensors that are the same for every clip; a file holds them once."""
+TOKENS = "tokens"
+SCALES = "tokens.scales"
+FLOAT16 = "float16"
+INT8 = "int8"
+PRECISIONS = (FLOAT16, INT8)
+"""How a store may hold its tokens; every other float is fp16."""
 
 Encode = Callable[[np.ndarray], dict[str, np.ndarray]]
 """uint8 [n, T, H, W, 3] -> tensors: [n, ...], or without the n where the name is in SHARED."""
@@ -41,7 +52,8 @@ class Store:
     encoder: str
     weights_sha256: str
     standin: bool
-    dtype: str = "float16"
+    dtype: str = FLOAT16
+    """Of the tokens, one of PRECISIONS."""
     shards: dict[str, str] = field(default_factory=dict)
     """sha256 of each finished file."""
     sources: dict[str, str] = field(default_factory=dict)
@@ -79,6 +91,10 @@ class FeatureWriter:
         if (folder / STORE).exists():
             before = read_store(folder)
             _check_fingerprint(folder, before, store.fingerprint)
+            if before.dtype != store.dtype:
+                raise FeatureError(
+                    f"{folder}: holds {before.dtype}, asked for {store.dtype}; remove the folder and extract again"
+                )
             self.store = before
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -105,6 +121,7 @@ def extract(
     weights_sha256: str,
     standin: bool,
     encoder: str = "",
+    precision: str = FLOAT16,
     batch: int = 8,
     progress: Progress = no_progress,
 ) -> int:
@@ -115,18 +132,22 @@ def extract(
         out_dir: the features; made when absent, added to when present.
         encode: the frozen encoder.
         name: the stream: dinov2, qwen, latents.
-        fingerprint: changes whenever other features would come out (weights, geometry, settings).
+        fingerprint: changes whenever other features would come out (weights, geometry, settings, precision).
         weights_sha256: of the encoder's weights.
         standin: whether the weights are a stand-in.
         encoder: the encoder's class, for people; the stream's name when empty.
+        precision: of the tokens, one of PRECISIONS.
         batch: clips in one call of `encode`.
         progress: called as (what, done, total, numbers).
 
     Raises:
-        FeatureError: the folder holds another encoder's features; the encoder gave something that cannot be stored.
+        FeatureError: the folder holds another encoder's features; the encoder gave something that cannot be stored,
+            or not in this precision.
         WriteError: the disk is full; run again when there is room, finished files are kept.
     """
-    writer = FeatureWriter(out_dir, Store(name, fingerprint, encoder or name, weights_sha256, standin))
+    if precision not in PRECISIONS:
+        raise FeatureError(f"{name}: precision {precision!r} is unknown; use {' or '.join(PRECISIONS)}")
+    writer = FeatureWriter(out_dir, Store(name, fingerprint, encoder or name, weights_sha256, standin, precision))
     todo = {shard: sha for shard, sha in shards.shard_sha256.items() if not writer.done(shard, sha)}
     total, done = sum(len(shards.ids_of(shard)) for shard in todo), 0
     for shard, sha256 in todo.items():
@@ -136,7 +157,8 @@ def extract(
             parts.append(_storable(encode(shards.frames(picked)), picked, name))
             done += len(picked)
             progress(f"features: {name}", done, total, {})
-        writer.write(shard, sha256, _joined(parts, name))
+        joined = _joined(parts, name)
+        writer.write(shard, sha256, _in_int8(joined, name, shard) if precision == INT8 else joined)
     return done
 
 
@@ -167,6 +189,34 @@ def _joined(parts: list[dict[str, np.ndarray]], name: str) -> dict[str, np.ndarr
     return {key: first[key] if key in SHARED else np.concatenate([part[key] for part in parts]) for key in first}
 
 
+def int8_tensors(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A file's tensors with fp16 tokens -> the same with int8 tokens and their scales.
+
+    Raises:
+        QuantisationError: the tokens have no int8 form.
+    """
+    values, scales = quantise(tensors[TOKENS])
+    return {**tensors, TOKENS: values, SCALES: scales}
+
+
+def _in_int8(tensors: dict[str, np.ndarray], name: str, shard: str) -> dict[str, np.ndarray]:
+    """The file in int8; refused where that would bend a token by more than is allowed."""
+    if TOKENS not in tensors:
+        raise FeatureError(f"{name}: int8 is for tokens, and there are only {sorted(tensors)}; use {FLOAT16}")
+    try:
+        made = int8_tensors(tensors)
+    except QuantisationError as error:
+        raise FeatureError(f"{name}: tokens of {shard}: {error}") from error
+    pairs = zip(tensors[TOKENS], made[TOKENS], strict=True)
+    least = min(token_cosine(clip, dequantise(values, made[SCALES])).min() for clip, values in pairs)
+    if least < LEAST_COSINE:
+        raise FeatureError(
+            f"{name}: int8 keeps only a cosine of {least:.5f} of a token of {shard}, below {LEAST_COSINE} "
+            f"(an outlier coarsens its channel); use {FLOAT16} for this encoder"
+        )
+    return made
+
+
 class FeatureStore:
     """Reads features by clip id, memory-mapped: only the rows that are asked for are read."""
 
@@ -183,11 +233,14 @@ class FeatureStore:
         return [shard for shard, sha256 in self.shards.shard_sha256.items() if sources.get(shard) != sha256]
 
     def names(self) -> list[str]:
-        """The tensors that are stored."""
-        return sorted(mapped(self.folder / next(iter(self.store.shards))).keys())
+        """What can be read."""
+        return sorted(set(mapped(self.folder / next(iter(self.store.shards))).keys()) - {SCALES})
 
-    def read(self, ids: Sequence[str], name: str = "tokens") -> np.ndarray:
-        """[N, ...] in the order of the ids; a tensor of SHARED as it is, without N."""
+    def read(self, ids: Sequence[str], name: str = TOKENS) -> np.ndarray:
+        """[N, ...] in the order of the ids; a tensor of SHARED as it is, without N.
+
+        Tokens held in int8 come as float32; all else as it is stored.
+        """
         places = self.shards.places
         unknown = [clip for clip in ids if clip not in places]
         if unknown or not ids:
@@ -197,9 +250,16 @@ class FeatureStore:
         try:
             if name in SHARED:
                 return mapped(self.folder / places[ids[0]][0]).get_tensor(name)
-            return gather(((self.folder / shard, row) for shard, row in map(places.__getitem__, ids)), name)
+            rows = [(self.folder / shard, row) for shard, row in map(places.__getitem__, ids)]
+            values = gather(rows, name)
+            return self._floats(values, rows) if name == TOKENS and self.store.dtype == INT8 else values
         except (OSError, SafetensorError) as error:
             raise FeatureError(f"{self.folder}: {name} cannot be read ({error}); remove it, extract again") from error
+
+    def _floats(self, values: np.ndarray, rows: Sequence[tuple[Path, int]]) -> np.ndarray:
+        """int8 [N, ..., D] -> float32, each clip by the scales of its own file."""
+        scales = np.stack([mapped(path).get_tensor(SCALES) for path, _ in rows])
+        return dequantise(values, scales.reshape(len(rows), *[1] * (values.ndim - 2), -1))
 
     def verify(self) -> int:
         """Hold every file against `store.json`, and the store against the shards; gives the number of files.

@@ -19,7 +19,11 @@ class Conditioning:
     grid: tuple[int, int]
     """(h, w) of a latent frame."""
     attention: tuple[Tensor, ...] = ()
-    """One [B, T'*h*w + S, K] a layer, mean of the heads, spatial tokens first; empty unless asked for."""
+    """One [B, T'*h*w + S, K] a layer, mean of the heads, spatial tokens first; rows sum to 1, or to 0 where a
+    perceiver's layer reads nothing, as all but the first do at the start.
+
+    Empty unless asked for, and always for the kinds without attention.
+    """
     spatial_tokens: int = 0
     """How many of the K context tokens are spatial."""
 
@@ -30,7 +34,10 @@ class Conditioning:
     def semantic_share(self) -> Tensor:
         """[B, T', h*w] in 0..1: how much of its attention each output cell gave to the VLM, over all layers."""
         if not self.attention:
-            raise ValueError("conditioning: no attention was kept; call the fusion with return_attention=True")
+            raise ValueError(
+                "conditioning: no attention was kept; call a fusion that has attention (concat and film have none) "
+                "with return_attention=True"
+            )
         batch, frames, cells = self.latent_tokens.shape[:3]
         mass = torch.stack([layer[:, : frames * cells, self.spatial_tokens :].sum(-1) for layer in self.attention])
         return mass.mean(0).view(batch, frames, cells)

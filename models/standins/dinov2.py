@@ -18,8 +18,8 @@ PATCH = 8
 class Dinov2Recipe:
     """Masked-patch training. Visible patches count too, so that tokens keep their own pixels."""
 
-    steps: int = 800
-    batch: int = 20
+    steps: int = 5000
+    batch: int = 24
     learning_rate: float = 1e-3
     mask_share: float = 0.4
     visible_weight: float = 1.0

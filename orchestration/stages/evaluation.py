@@ -147,7 +147,7 @@ class _Evaluation:
             self.reporter("boxes", 1, 1, {})
         if self.job.phase == 3:
             found |= measures.fvd(self.job, self.true, made, main, self.reporter)
-            found |= measures.latency(self.job, self.inputs, self.ids)
+            found |= measures.latency(self.job, self.inputs, self.ids, made.adapted)
             self.reporter("latency", 1, 1, {})
         return {name: metric.document() for name, metric in found.items()}
 
@@ -162,13 +162,13 @@ class _Evaluation:
             rows |= {"VAE round trip": made.baselines["vae_roundtrip"][clip]}
             written.append(folder / f"strip_{clip + 1}.png")
             written[-1].write_bytes(frame_strip(rows))
-        if self.job.phase == 2:
+        if self.job.phase == 2 and (attention := self._attention()):
             written.append(folder / "attention.png")
-            written[-1].write_bytes(self._attention())
+            written[-1].write_bytes(attention)
         return written
 
-    def _attention(self) -> bytes:
-        """Which stream each cell of the first clip listened to."""
+    def _attention(self) -> bytes | None:
+        """Which stream each cell of the first clip listened to; none of a fusion without attention."""
         import torch
 
         from models.training.data import read_batch
@@ -177,6 +177,8 @@ class _Evaluation:
         from orchestration.stages.generation import arm_checkpoints
 
         fusion = load_fusion(arm_checkpoints(self.job)["hybrid"])
+        if not fusion.config.attends:
+            return None
         batch = read_batch(self.data, self.ids[:1], arm="hybrid")
         with torch.no_grad():
             share = fusion(batch.spatial, batch.semantic, return_attention=True).semantic_share()[0]

@@ -26,7 +26,7 @@ def run(stage: str, job: Path | None, reporter: Any) -> dict[str, Any]:
     """Encode ./shards into the stage's folder; finished shards are kept."""
     import torch
 
-    from models.data.features import extract
+    from models.data.features import FLOAT16, extract
     from models.data.shards import ClipShards
 
     params = section(stage)
@@ -46,6 +46,7 @@ def run(stage: str, job: Path | None, reporter: Any) -> dict[str, Any]:
         fingerprint=mark,
         weights_sha256=network.weights_sha256,
         standin=network.standin,
+        precision=params.get("precision", FLOAT16),
         batch=params["batch"],
         progress=reporter,
     )

@@ -1,6 +1,9 @@
 """Data assets: DVC's word is what counts, for whether something is made and for what its version is."""
 
-from orchestration.workspace import Workspace
+import pytest
+
+from orchestration import datasets
+from orchestration.workspace import Workspace, repository_params
 
 DATA = ("clips", "shards", "dinov2", "qwen", "latents")
 
@@ -26,3 +29,14 @@ def test_other_weights_make_that_encoders_features_anew_and_no_others(materializ
     workers.commands.clear()
     materialize(*DATA)
     assert workers.commands == ["qwen"]
+
+
+@pytest.mark.parametrize("stage", ["dinov2", "qwen"])
+def test_another_precision_makes_that_encoders_features_anew_and_no_others(materialize, workers, monkeypatch, stage):
+    materialize(*DATA)
+    changed = repository_params()
+    changed[stage]["precision"] = "int8"
+    monkeypatch.setattr(datasets, "repository_params", lambda: changed)
+    workers.commands.clear()
+    materialize(*DATA)
+    assert workers.commands == [stage]

@@ -3,6 +3,7 @@ mix.
 """
 
 import pytest
+import yaml
 
 from orchestration.workspace import Workspace, WorkspaceError, repository_params
 
@@ -58,6 +59,21 @@ def test_other_parameters_take_the_old_outs_away_and_the_same_ones_keep_them(wor
     assert not workspace.fresh("shards")
     workspace.clear("shards")
     assert not (workspace.root / "shards").exists()
+
+
+def test_a_parameter_that_a_stage_did_not_have_takes_the_old_outs_away(workspace):
+    """As when a new release of this project adds one: what was made before it is not known to be the same."""
+    features = workspace.root / "features" / "dinov2"
+    features.mkdir(parents=True)
+    (features / "one").write_text("tokens")
+    commit(workspace, "clips", "shards", "dinov2")
+    lock = workspace.root / "dvc.lock"
+    known = yaml.safe_load(lock.read_text())
+    del known["stages"]["dinov2"]["params"]["params.yaml"]["dinov2.precision"]
+    lock.write_text(yaml.safe_dump(known))
+    assert not workspace.fresh("dinov2")
+    workspace.clear("dinov2")
+    assert not features.exists()
 
 
 def test_a_stage_that_was_never_made_has_no_version(workspace):

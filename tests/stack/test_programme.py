@@ -61,3 +61,19 @@ def test_a_phase_without_clearance_is_refused(tmp_path, small_profile):
     assert run.stderr.startswith("foresight: ")
     assert len(run.stderr.strip().splitlines()) == 1
     assert not (home / "runs" / "moving_shapes" / "phase2" / "result.json").exists()
+
+
+def test_the_feature_cache_is_measured_with_its_effect_on_phase_1_and_left_alone(programme):
+    def times():
+        return {path: path.stat().st_mtime_ns for path in (programme / "data").rglob("*") if path.is_file()}
+
+    before = times()
+    done = foresight(programme, "bench", "cache", "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["close_enough"]
+    assert set(document["phase1"]) == {"lpips", "spatial_iou"}
+    for effect in document["phase1"].values():
+        assert effect["difference"]["n"] > 0
+        assert effect["difference"]["value"] == pytest.approx(effect["int8"]["value"] - effect["float16"]["value"])
+    assert times() == before

@@ -1,11 +1,15 @@
 """How the fusion starts (ADR 7): at its own place, from whitened tokens, with a copy of what stands there."""
 
+import dataclasses
+
 import pytest
 import torch
 
-from models.encoders.base import on_grid
+from models.encoders.base import Tokens, on_grid
+from models.fusion.build import build
 from models.fusion.config import FusionConfig
-from models.fusion.qformer import QFormerFusion, Stream
+from models.fusion.qformer import QFormerFusion
+from models.fusion.stream import Stream
 
 LAPTOP = FusionConfig(
     spatial_dim=24,
@@ -32,20 +36,46 @@ def _seed():
     torch.manual_seed(0)
 
 
-def test_the_first_layer_looks_at_its_own_place():
-    seen = QFormerFusion(LAPTOP).eval()(
-        on_grid(torch.randn(2, 5, 64, 24), 8, 8), on_grid(torch.randn(2, 4, 16, 20), 4, 4), return_attention=True
-    )
+def streams() -> tuple[Tokens, Tokens]:
+    return on_grid(torch.randn(2, 5, 64, 24), 8, 8), on_grid(torch.randn(2, 4, 16, 20), 4, 4)
+
+
+@pytest.mark.parametrize("query_mode", ["learned", "spatial", "hybrid"])
+@pytest.mark.parametrize("kind", ["qformer", "perceiver"])
+def test_the_first_layer_looks_at_its_own_place(kind, query_mode):
+    fusion = build(dataclasses.replace(LAPTOP, kind=kind, query_mode=query_mode)).eval()
+    seen = fusion(*streams(), return_attention=True)
     at_home = seen.attention[0][:, :SPATIAL, :SPATIAL].diagonal(dim1=1, dim2=2)
     assert at_home.mean() > 0.9
 
 
-def test_every_layer_but_the_first_begins_by_doing_nothing():
-    fusion = QFormerFusion(LAPTOP).eval()
-    tokens = on_grid(torch.randn(2, 5, 64, 24), 8, 8), on_grid(torch.randn(2, 4, 16, 20), 4, 4)
+@pytest.mark.parametrize(("kind", "copying"), [("qformer", 1), ("perceiver", 2), ("film", 0), ("concat", 0)])
+def test_every_layer_but_the_first_begins_by_doing_nothing(kind, copying):
+    fusion, tokens = build(dataclasses.replace(LAPTOP, kind=kind)).eval(), streams()
     whole = fusion(*tokens).hidden
-    fusion.blocks = fusion.blocks[:1]
+    fusion.blocks = fusion.blocks[:copying]
     torch.testing.assert_close(fusion(*tokens).hidden, whole)
+
+
+@pytest.mark.parametrize("kind", ["perceiver", "film", "concat"])
+def test_where_the_vlm_has_a_branch_of_its_own_it_begins_at_zero(kind):
+    fusion, (spatial, semantic) = build(dataclasses.replace(LAPTOP, kind=kind)).eval(), streams()
+    assert torch.equal(fusion(spatial, semantic).hidden, fusion(spatial, streams()[1]).hidden)
+
+
+def test_a_layer_of_the_perceiver_that_reads_nothing_shares_nothing_out():
+    seen = build(dataclasses.replace(LAPTOP, kind="perceiver")).eval()(*streams(), return_attention=True)
+    assert [layer.sum(-1).mean().round().item() for layer in seen.attention] == [1, 0, 0]
+
+
+@pytest.mark.parametrize("kind", ["film", "concat"])
+def test_film_starts_as_a_copy_of_its_cell_and_concat_of_its_frame(kind):
+    fusion, (first, semantic), (second, _) = build(dataclasses.replace(LAPTOP, kind=kind)).eval(), streams(), streams()
+    apart = fusion(first, semantic).hidden - fusion(second, semantic).hidden
+    given = [fusion.spatial(tokens, None, (2, 5))[0].tokens for tokens in (first, second)]
+    read = fusion.gates()[0, 0] * (given[0] - given[1])
+    copied = read if kind == "film" else read.mean(2, keepdim=True).expand_as(read)
+    torch.testing.assert_close(apart, copied, atol=0.02, rtol=0)
 
 
 def test_an_absent_stream_draws_no_query_from_its_place():
