@@ -51,6 +51,10 @@ class Task(Protocol):
         """All that is trained, by the name it has in a checkpoint."""
         ...
 
+    def begin(self) -> None:
+        """Set what is trained to its start. Not called where a checkpoint is there to go on from."""
+        ...
+
     def rates(self) -> Mapping[str, float]:
         """Factor of the learning rate by prefix of the name; 1 where none fits."""
         ...
@@ -87,11 +91,16 @@ def train(
 
     Raises:
         NonFiniteError: loss or gradients are NaN or infinite; `non_finite.json` and its tensors hold the batches.
-        CheckpointError: `out_dir` holds a run of another configuration, or one whose history is damaged.
-        WriteError: the disk is full.
+        CheckpointError: `out_dir` holds a run of another configuration or model, or one whose history is damaged.
+        WriteError: a checkpoint does not fit on the disk.
     """
+    found = checkpoint.latest(out_dir / "checkpoints")
+    if found is None:
+        task.begin()
+    else:
+        checkpoint.require_same(found, identity)
     with isolated(config.seed, torch.device(config.device)):
-        return _Run(task, config, ids, identity, out_dir, progress).go()
+        return _Run(task, config, ids, identity, out_dir, progress).go(found)
 
 
 class _Run:
@@ -107,11 +116,9 @@ class _Run:
         out_dir.mkdir(parents=True, exist_ok=True)
         self.history = History(out_dir / "history.jsonl")
 
-    def go(self) -> TrainResult:
-        found = checkpoint.latest(self.out_dir / "checkpoints")
+    def go(self, found: checkpoint.Checkpoint | None) -> TrainResult:
         start, path = 0, Path()
         if found is not None:
-            checkpoint.require_same(found, self.identity)
             self._resume(found)
             start, path = found.step, found.path
         self.history.cut(start)
@@ -188,11 +195,8 @@ class _Run:
         return checkpoint.save(self.out_dir / "checkpoints", step, tensors, state, keep=self.config.keep)
 
     def _resume(self, found: checkpoint.Checkpoint) -> None:
-        weights = found.tensors("model")
-        with torch.no_grad():
-            for name, parameter in self.parameters.items():
-                parameter.copy_(weights[name])
+        found.fill(self.parameters, found.tensors("model"))
         load_optimizer(self.optimizer, found.tensors("optimizer"))
         if self.average.tensors:
-            self.average.load(found.tensors("ema"))
+            found.fill(self.average.tensors, found.tensors("ema"))
         restore(found.tensors("random"), found.state["random"], self.noise)

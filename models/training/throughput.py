@@ -36,8 +36,9 @@ def peak_of(device: torch.device, precision: str) -> float | None:
 
 
 class _Count(TorchDispatchMode):
-    """Adds up FLOPs by torch's own formulas. `FlopCounterMode` has the same sum, but runs some operators in pieces, which
-    changes the last bit of what they give.
+    """Adds up FLOPs by torch's own formulas.
+
+    `FlopCounterMode` has the same sum, but runs some operators in pieces, which changes the last bit of what they give.
     """
 
     def __init__(self) -> None:

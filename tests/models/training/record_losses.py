@@ -1,4 +1,4 @@
-"""Fixed-seed losses of the three phases: tiny, with the repository's own modules on made-up features.
+"""Fixed-seed losses of the three phases, on the toy data.
 
 Record them anew, on purpose, where a change is meant to change them:
 
@@ -12,14 +12,11 @@ from pathlib import Path
 
 import torch
 
-from models.training import phase1, phase2, phase3
-from models.training.objective import ObjectiveConfig
-from tests.models.training import tiny, toy
+from tests.models.training import runs, toy
 
 RECORDED = Path(__file__).with_name("losses.json")
 # Short and slow: rounding, which differs between processors, grows with each step and with the rate.
 LOOP = toy.loop(steps=10, accumulation=2, learning_rate=1e-3, clip=0.5)
-PIXELS = ObjectiveConfig(pixel_every=3)
 
 
 def measure() -> dict[str, list[float]]:
@@ -34,12 +31,9 @@ def measure() -> dict[str, list[float]]:
 
 
 def _train(folder: Path) -> dict[str, list[float]]:
-    frozen = {"vae": tiny.vae(), "perceptual": toy.distance}
-    first = phase1.run(phase1.Phase1Config(toy.FUSION, LOOP, PIXELS), toy.data(), folder / "1", **frozen)
-    semantic = phase2.Phase2Config(toy.FUSION, loop=LOOP, objective=PIXELS)
-    second = phase2.run(semantic, toy.data(), folder / "2", **frozen)
-    full = phase3.Phase3Config(toy.FUSION, replace(LOOP, learning_rate=5e-3), lora_rank=4)  # adapters start at zero
-    third = phase3.run(full, toy.data(), folder / "3", generator=tiny.ltx(), start=second.checkpoint)
+    first, second = (runs.train(phase, folder / phase, LOOP, pixel_every=3) for phase in ("phase1", "phase2"))
+    faster = replace(LOOP, learning_rate=5e-3)  # adapters start at zero
+    third = runs.train("phase3", folder / "phase3", faster, start=second.checkpoint)
     return {"phase1": first.losses, "phase2": second.losses, "phase3": third.losses}
 
 

@@ -2,11 +2,13 @@
 
 import json
 import os
+import resource
 from pathlib import Path
 
 import pytest
 import torch
 
+from models.data import WriteError
 from models.training import checkpoint
 from models.training.checkpoint import CheckpointError
 
@@ -46,7 +48,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(tmp_path, name, dama
             path.write_bytes(b"")
         case "missing":
             path.unlink()
-    with pytest.warns(UserWarning, match="skipped a damaged checkpoint"):
+    with pytest.warns(UserWarning, match="skipped a checkpoint"):
         found = checkpoint.latest(tmp_path)
     assert found is not None
     assert found.step == 1
@@ -128,3 +130,48 @@ def test_another_configuration_is_refused_with_the_differing_keys(tmp_path):
     other = {"config": {"rate": 0.2, "sizes": [1, 2]}, "data": {"clips": "a"}}
     with pytest.raises(CheckpointError, match=r"config\.rate: 0\.1 then, 0\.2 now\)"):
         checkpoint.require_same(found, other)
+    with pytest.raises(CheckpointError, match=r"config\.new: 'absent' then, None now\)"):
+        checkpoint.require_same(found, {**IDENTITY, "config": {**IDENTITY["config"], "new": None}})
+
+
+def test_one_of_an_earlier_version_says_so(tmp_path):
+    path = save(tmp_path, 1)
+    state = json.loads((path / "state.json").read_text())
+    del state["schema"]
+    (path / "state.json").write_text(json.dumps(state))
+    with pytest.raises(
+        CheckpointError, match=r"not a checkpoint of this version \(foresight.checkpoint/2\); train again"
+    ):
+        checkpoint.read(path)
+
+
+def test_a_setting_that_is_not_there_is_named(tmp_path):
+    found = checkpoint.read(save(tmp_path, 1))
+    assert found.setting("rate", float) == 0.1
+    with pytest.raises(CheckpointError, match=r"its configuration has no usable routes \('routes'\)"):
+        found.setting("routes", dict)
+
+
+@pytest.mark.parametrize("other", [{}, {"w": torch.zeros(4)}, {"w": torch.zeros(3), "v": torch.zeros(1)}])
+def test_weights_of_another_model_are_refused_whole(tmp_path, other):
+    found = checkpoint.read(save(tmp_path, 1))
+    wanted = {"w": torch.zeros(3)}
+    with pytest.raises(CheckpointError, match=r"is of another model: 1 tensors differ, as [vw]; train again"):
+        found.fill(wanted, other)
+    with pytest.raises(CheckpointError, match="of another model"):
+        found.fill({**wanted, "v": torch.zeros(1)}, found.weights())
+    assert not wanted["w"].any()
+    found.fill(wanted, found.weights())
+    assert torch.equal(wanted["w"], torch.ones(3))
+
+
+def test_a_full_disk_leaves_the_last_one(tmp_path):
+    save(tmp_path, 1)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50, before[1]))
+    try:
+        with pytest.raises(WriteError, match=r"no checkpoint of step 2 .*; make room and run again"):
+            save(tmp_path, 2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]

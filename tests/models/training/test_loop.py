@@ -16,7 +16,7 @@ from models.training.non_finite import NonFiniteError
 from models.training.objective import ObjectiveConfig
 from models.training.optimization import rate_at
 from models.training.sampler import Sampler
-from tests.models.training import toy
+from tests.models.training import runs, toy
 
 LATENTS = ObjectiveConfig(pixel_every=0)
 
@@ -62,6 +62,22 @@ def test_a_finished_run_is_not_trained_again(tmp_path):
     again = phase1.run(config(), toy.data(), tmp_path, lambda *progress: steps.append(progress))
     assert again == first
     assert not steps
+
+
+def test_the_start_is_not_computed_where_a_run_goes_on(tmp_path, monkeypatch):
+    with pytest.raises(Stopped):
+        phase1.run(config(), toy.data(), tmp_path, stop_at(4))
+    monkeypatch.setattr("models.training.recipe.start_from", lambda *_: pytest.fail("the start is computed again"))
+    phase1.run(config(), toy.data(), tmp_path)
+    with pytest.raises(pytest.fail.Exception, match="computed again"):
+        phase1.run(config(), toy.data(), tmp_path / "another")
+
+
+def test_a_run_may_go_on_with_other_readers(tmp_path):
+    whole = phase1.run(config(), toy.data(), tmp_path / "whole")
+    with pytest.raises(Stopped):
+        phase1.run(config(), toy.data(), tmp_path / "stopped", stop_at(4))
+    assert phase1.run(config(readers=3), toy.data(), tmp_path / "stopped").losses == whole.losses
 
 
 def test_a_run_of_another_configuration_or_data_is_refused(tmp_path):
@@ -160,9 +176,18 @@ def test_progress_tells_what_a_user_wants_to_see(tmp_path):
     assert "heldout_latent" not in told[0][3]
 
 
-def test_bf16_trains_too(tmp_path):
-    result = phase1.run(config(precision="bf16", steps=3), toy.data(), tmp_path)
-    assert all(np.isfinite(result.losses))
+def test_bf16_computes_in_bf16_and_keeps_weights_in_fp32(tmp_path):
+    """Both through a frozen network; near fp32's losses, and not the same."""
+    start = None
+    for phase in runs.PHASES:
+        full, half = (
+            runs.train(phase, tmp_path / phase / p, toy.loop(steps=3, precision=p), start=start, pixel_every=2)
+            for p in ("fp32", "bf16")
+        )
+        assert half.losses == pytest.approx(full.losses, rel=0.02)
+        assert not np.array_equal(half.losses, full.losses)
+        assert {tensor.dtype for tensor in toy.weights(half.checkpoint).values()} == {torch.float32}
+        start = full.checkpoint
 
 
 def test_each_epoch_is_a_permutation_and_position_is_a_number():

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.models.training import runs
 from tests.models.training.record_losses import RECORDED, measure
 
 TOLERANCE = 1e-4
@@ -14,7 +15,7 @@ def measured() -> dict[str, list[float]]:
     return measure()
 
 
-@pytest.mark.parametrize("phase", ["phase1", "phase2", "phase3"])
+@pytest.mark.parametrize("phase", runs.PHASES)
 def test_losses_are_those_recorded(measured, phase):
     recorded = json.loads(RECORDED.read_text())[phase]
     assert measured[phase] == pytest.approx(recorded, rel=TOLERANCE), (

@@ -8,13 +8,11 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from models.training import phase1, phase2, phase3
+from models.decoder.conditions import Conditions
 from models.training.data import Batch
-from models.training.objective import ObjectiveConfig
 from models.training.throughput import PEAKS, Throughput, peak_of
-from tests.models.training import tiny, toy
-
-PIXELS = ObjectiveConfig(pixel_every=2)
+from tests.models.decoder import small
+from tests.models.training import runs, toy
 
 
 def batch(clips: int) -> Batch:
@@ -52,13 +50,13 @@ def test_mfu_is_given_only_where_the_peak_is_known(monkeypatch):
 
 def test_the_sum_is_that_of_flop_counter_mode():
     """On both of the repository's frozen networks, with their gradients."""
-    vae, ltx, throughput = tiny.vae(), tiny.ltx(), Throughput(peak=1.0)
+    vae, ltx, throughput = small.vae(4, patch=1, scalings=1), small.toy_generator(), Throughput(peak=1.0)
     ltx.add_lora(2)
 
     def work() -> None:
         vae.decode(torch.ones(1, 4, 2, 4, 4, requires_grad=True)).sum().backward()
-        tokens = torch.ones(1, 32, 4), torch.tensor([0.5]), torch.ones(1, 32, 4), torch.ones(1, 2, 8)
-        ltx.velocity(*tokens).sum().backward()
+        conditions = Conditions(torch.ones(1, 2, 8), latents=torch.ones(1, 32, 4))
+        ltx.velocity(torch.ones(1, 32, 4), torch.tensor([0.5]), conditions).sum().backward()
 
     with FlopCounterMode(display=False) as counter:
         work()
@@ -69,20 +67,11 @@ def test_the_sum_is_that_of_flop_counter_mode():
     assert numbers["mfu"] == counter.get_total_flops() > 0
 
 
-def run(name: str, folder, start=None):
-    told = []
-    loop = toy.loop(steps=5, accumulation=2)
-    watch = {"progress": lambda *progress: told.append(progress[3])}
-    if name == "phase1":
-        config = phase1.Phase1Config(toy.FUSION, loop, PIXELS)
-        result = phase1.run(config, toy.data(), folder, **watch, vae=tiny.vae(), perceptual=toy.distance)
-    elif name == "phase2":
-        config = phase2.Phase2Config(toy.FUSION, loop=loop, objective=ObjectiveConfig(pixel_every=0))
-        result = phase2.run(config, toy.data(), folder, **watch)
-    else:
-        config = phase3.Phase3Config(toy.FUSION, loop, lora_rank=2)
-        result = phase3.run(config, toy.data(), folder, **watch, generator=tiny.ltx(), start=start)
-    return result, told
+def run(phase: str, folder, start=None):
+    told, loop = [], toy.loop(steps=5, accumulation=2)
+    pixel_every = 2 if phase == "phase1" else 0
+    watch = lambda *progress: told.append(progress[3])  # noqa: E731
+    return runs.train(phase, folder, loop, watch, start=start, pixel_every=pixel_every), told
 
 
 @pytest.fixture(scope="module")
@@ -90,19 +79,19 @@ def fused(tmp_path_factory):
     return run("phase2", tmp_path_factory.mktemp("fused"))[0].checkpoint
 
 
-@pytest.mark.parametrize("name", ["phase1", "phase2", "phase3"])
-def test_counting_changes_no_bit(tmp_path, fused, name, monkeypatch):
-    counted, told = run(name, tmp_path / "counted", fused)
+@pytest.mark.parametrize("phase", runs.PHASES)
+def test_counting_changes_no_bit(tmp_path, fused, phase, monkeypatch):
+    counted, told = run(phase, tmp_path / "counted", fused)
     assert all(numbers["tflops"] > 0 for numbers in told[2:])
     monkeypatch.setattr(Throughput, "passing", lambda self, batch: nullcontext())
-    plain, _ = run(name, tmp_path / "plain", fused)
+    plain, _ = run(phase, tmp_path / "plain", fused)
     assert counted.losses == plain.losses
     first, second = toy.weights(counted.checkpoint), toy.weights(plain.checkpoint)
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
 def test_steps_that_decode_are_counted_apart(tmp_path, monkeypatch):
-    """Every other step looks through the VAE: the first of each kind is counted. Each step takes as long by this clock."""
+    """Every other step looks through the VAE: the first of each kind is counted. By this clock all take as long."""
     ticks = itertools.count()
     monkeypatch.setattr("models.training.loop.time", SimpleNamespace(perf_counter=lambda: next(ticks)))
     _, told = run("phase1", tmp_path)

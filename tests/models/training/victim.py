@@ -12,33 +12,31 @@ from typing import NoReturn
 import torch
 from safetensors.torch import save
 
-from models.training import checkpoint, phase1, phase2, phase3
+from models.training import checkpoint
 from models.training.loop import Progress, silent
-from models.training.objective import ObjectiveConfig
-from tests.models.training import tiny, toy
+from tests.models.training import runs, toy
 
 STEPS, EACH = 64, 5
 """Of a whole run, and of one attempt: it then waits for its end, so that a run cannot outlive all its kills."""
 SAVED = 99
 """Exit code of a process that came out of a checkpoint's writing alive."""
-LATENTS = ObjectiveConfig(pixel_every=0)
-LOOP = toy.loop(steps=STEPS, accumulation=2, readers=2, checkpoint_every=2)  # 10 clips: an epoch ends in every other step
+# 10 clips, 8 a step: an epoch ends within nearly every one.
+LOOP = toy.loop(steps=STEPS, accumulation=2, readers=2, checkpoint_every=2)
 
 
 def train(phase: str, out: Path, progress: Progress = silent) -> None:
     """Train Phase 1, or Phase 3 from the checkpoint of `begin`, in `out`; go on where it was killed."""
     torch.set_num_threads(1)
     if phase == "phase1":
-        phase1.run(phase1.Phase1Config(toy.FUSION, LOOP, LATENTS, heldout_every=3), toy.data(), out, progress)
+        runs.train(phase, out, LOOP, progress, heldout_every=3)
     else:
         start = checkpoint.latest(out.parent / "phase2" / "checkpoints")
-        config = phase3.Phase3Config(toy.FUSION, LOOP, lora_rank=2, condition_dropout=0.3, heldout_every=7)
-        phase3.run(config, toy.data(), out, progress, generator=tiny.ltx(), start=start.path)
+        runs.train(phase, out, LOOP, progress, start=start.path, condition_dropout=0.3, heldout_every=7)
 
 
 def begin(folder: Path) -> None:
     """Phase 2's checkpoint, from which Phase 3 starts."""
-    phase2.run(phase2.Phase2Config(toy.FUSION, loop=toy.loop(), objective=LATENTS), toy.data(), folder / "phase2")
+    runs.train("phase2", folder / "phase2", toy.loop())
 
 
 def train_until_killed(phase: str, out: Path, started: Event) -> None:
