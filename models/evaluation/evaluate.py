@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from models.evaluation import edges, iou, semantic, temporal
-from models.evaluation.inputs import MetricInputError, check_clips, check_pair
+from models.evaluation.inputs import MetricInputError, check_clips, check_pair, distinct
 from models.evaluation.lpips import Features, Lpips
 from models.evaluation.metric import Metric, bootstrap
 from models.evaluation.segmenter import Segmenter
@@ -55,7 +55,7 @@ class Reference:
         """Backbone features of the batch of true clips that begins at `start`, frames end to end."""
         if start in self._features:
             return self._features[start]
-        made = self.lpips.features(self.frames[start : start + CLIPS_AT_ONCE].reshape(-1, *self.frames.shape[2:]))
+        made = _features(self.lpips, self.frames[start : start + CLIPS_AT_ONCE])
         size = sum(layer.numel() * layer.element_size() for layer in made)
         if self._kept_bytes + size <= FEATURE_BYTES:
             self._features[start] = made
@@ -104,7 +104,7 @@ class Reference:
         moving = generated.shape[1] >= 3
         for start in self.starts:
             batch = generated[start : start + CLIPS_AT_ONCE]
-            made = self.lpips.features(batch.reshape(-1, *batch.shape[2:]))
+            made = _features(self.lpips, batch)
             between = self.lpips.between(self.features(start), made)
             distances.append(between.reshape(len(batch), -1).mean(1))
             if moving:
@@ -133,6 +133,12 @@ class Reference:
             "semantic_consistency_shuffled": "the same with the true captions of all other clips, mean",
         }
         return {name: f"{text}; {setting}" for name, text in texts.items()}
+
+
+def _features(lpips: Lpips, clips: np.ndarray) -> Features:
+    """Backbone features of clips [N, T, H, W, 3], frames end to end."""
+    shown, places = distinct(clips)
+    return [layer[places.ravel()] for layer in lpips.features(shown)]
 
 
 def reconstruction_metrics(

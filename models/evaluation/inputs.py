@@ -44,6 +44,16 @@ def check_pair(reference: np.ndarray, generated: np.ndarray) -> None:
             )
 
 
+def distinct(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Clips [N, T, H, W, 3] without the frames that only repeat the one before, and where each frame is to be found:
+    frames [F, H, W, 3] and places int [N, T]. What is looked at frame by frame is looked at once where a clip stands
+    still.
+    """
+    new = np.ones(frames.shape[:2], bool)
+    new[:, 1:] = (frames[:, 1:] != frames[:, :-1]).any((2, 3, 4))
+    return frames[new], (np.cumsum(new) - 1).reshape(new.shape)
+
+
 def to_bytes(video: np.ndarray) -> np.ndarray:
     """Float clips [N, 3, T, H, W] in [-1, 1] (a decoder's output) -> uint8 [N, T, H, W, 3]; overshoot is clipped.
 

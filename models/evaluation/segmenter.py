@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
-from models.evaluation.inputs import check_clips
+from models.evaluation.inputs import check_clips, distinct
 from models.evaluation.lpips import to_signed
 from models.frozen import Frozen
 from models.provenance import folder_sha256, is_standin
@@ -42,12 +42,12 @@ class Segmenter(Frozen):
     def masks(self, frames: np.ndarray) -> np.ndarray:
         """Objects in clips uint8 [N, T, H, W, 3] -> bool [N, T, H, W]."""
         check_clips(frames, "segmenter")
-        flat = frames.reshape(-1, *frames.shape[2:])
+        shown, places = distinct(frames)
         parts = [
-            pixel_logits(self.model, to_signed(flat[start : start + FRAMES_AT_ONCE])).argmax(1) != 0
-            for start in range(0, len(flat), FRAMES_AT_ONCE)
+            pixel_logits(self.model, to_signed(shown[start : start + FRAMES_AT_ONCE])).argmax(1) != 0
+            for start in range(0, len(shown), FRAMES_AT_ONCE)
         ]
-        return torch.cat(parts).numpy().reshape(frames.shape[:-1])
+        return torch.cat(parts).numpy()[places]
 
 
 def pixel_logits(model: SegformerForSemanticSegmentation, images: Tensor) -> Tensor:
