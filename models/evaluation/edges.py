@@ -21,7 +21,7 @@ def thin_edges(frames: np.ndarray) -> np.ndarray:
     """Edge pixels of clips uint8 [N, T, H, W, 3] -> bool [N, T, H, W]."""
     check_clips(frames, "edges")
     shown, places = distinct(frames)
-    found = [canny(frame, sigma=1.0, low_threshold=0.1, high_threshold=0.2) for frame in rgb2gray(shown)]
+    found = [canny(rgb2gray(frame), sigma=1.0, low_threshold=0.1, high_threshold=0.2) for frame in shown]
     return np.stack(found)[places]
 
 

@@ -14,13 +14,12 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
-from models.evaluation.inputs import check_clips, distinct
+from models.evaluation.inputs import check_clips, chunks, distinct
 from models.evaluation.lpips import to_signed
 from models.frozen import Frozen
 from models.provenance import folder_sha256, is_standin
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
-FRAMES_AT_ONCE = 64
 
 
 class Segmenter(Frozen):
@@ -43,10 +42,7 @@ class Segmenter(Frozen):
         """Objects in clips uint8 [N, T, H, W, 3] -> bool [N, T, H, W]."""
         check_clips(frames, "segmenter")
         shown, places = distinct(frames)
-        parts = [
-            pixel_logits(self.model, to_signed(shown[start : start + FRAMES_AT_ONCE])).argmax(1) != 0
-            for start in range(0, len(shown), FRAMES_AT_ONCE)
-        ]
+        parts = [pixel_logits(self.model, to_signed(shown[some])).argmax(1) != 0 for some in chunks(shown)]
         return torch.cat(parts).numpy()[places]
 
 
