@@ -126,6 +126,7 @@ class Profile(Part):
     name: str
     device: Literal["cpu", "cuda"]
     threads: int | None = Field(default=None, description="threads of a worker; none leaves it to torch")
+    readers: int = Field(default=1, ge=0, description="threads that read training batches ahead")
     standins: bool
     weights: Weights
     clips: Clips

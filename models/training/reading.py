@@ -1,0 +1,41 @@
+"""The batches of a run, in the order of its seed, read ahead by threads."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TypeAlias
+
+from models.training.config import LoopConfig
+from models.training.data import Batch
+from models.training.sampler import Sampler
+
+Load: TypeAlias = Callable[[Sequence[str], int], Batch]
+"""Clip ids and the step they are for, to their batch."""
+
+
+def batches(load: Load, ids: Sequence[str], config: LoopConfig, start: int) -> Generator[Batch]:
+    """The batch of every forward pass from step `start` to the last.
+
+    `config.readers` threads read as many batches ahead; with none, a batch is read when it is asked for. Close the
+    iterator to end the threads.
+
+    Raises:
+        Exception: what `load` raised, where its batch is due.
+    """
+    passes = range(start * config.accumulation, config.steps * config.accumulation)
+    sampler = Sampler(len(ids), config.seed)
+    # Drawn in this thread and waited for in this order: how many threads read, and how fast, changes no batch.
+    wanted = (
+        ([ids[i] for i in sampler.take(number * config.batch, config.batch)], number // config.accumulation)
+        for number in passes
+    )
+    if not config.readers:
+        yield from (load(*one) for one in wanted)
+        return
+    with ThreadPoolExecutor(config.readers) as threads:
+        ahead = deque(threads.submit(load, *one) for one in islice(wanted, config.readers))
+        while ahead:
+            batch = ahead.popleft().result()
+            ahead.extend(threads.submit(load, *one) for one in islice(wanted, 1))
+            yield batch
