@@ -23,7 +23,7 @@ from safetensors.numpy import save
 
 from models.data import Progress, file_sha256, no_progress, write_durably
 from models.data.quantisation import LEAST_COSINE, QuantisationError, dequantise, quantise, token_cosine
-from models.data.shards import ClipShards, gather, mapped
+from models.data.shards import ClipShards, gather, mapped, unmap
 
 STORE = "store.json"
 SHARED = ("positions",)
@@ -159,6 +159,7 @@ def extract(
             progress(f"features: {name}", done, total, {})
         joined = _joined(parts, name)
         writer.write(shard, sha256, _in_int8(joined, name, shard) if precision == INT8 else joined)
+        unmap()  # a shard is read once; memory must not grow with their number
     return done
 
 

@@ -194,3 +194,16 @@ def test_reading_opens_no_file_twice(shards, extracted):
     for _ in range(50):
         store.read(["c0", "c5", "c7"])
     assert len(list(descriptors.iterdir())) == before
+
+
+def test_extraction_maps_one_shard_at_a_time(shards, tmp_path):
+    """Pages read of a mapped shard count as memory: with all of them mapped it would grow with the data."""
+    seen = []
+
+    def note(*_) -> None:
+        maps = Path("/proc/self/maps").read_text().splitlines()
+        seen.append({line.split()[-1] for line in maps if str(shards.folder) in line})
+
+    extract(shards, tmp_path / "features", encode, batch=2, progress=note, **WHOSE)
+    assert len(set.union(*seen)) == len(shards.shard_sha256)
+    assert max(map(len, seen)) == 1
