@@ -1,18 +1,14 @@
-"""`foresight`: the command line. Each command is its own module, imported when it is called, so that help is there at
-once.
-"""
+"""`foresight`: the command line. A command is a module or a package, imported when called, so that help is quick."""
 
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from importlib.util import find_spec
 from typing import Any
 
 import click
 import typer
 from typer.core import TyperGroup
-
-COMMANDS = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,7 @@ class Lazy(TyperGroup):
     """A group that knows its commands by name and imports one only when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [name for name in ENTRIES if (COMMANDS / f"{name}.py").is_file()]
+        return [name for name in ENTRIES if find_spec(f"orchestration.cli.{name}")]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command as the list of commands shows it: enough for help, and nothing is imported."""

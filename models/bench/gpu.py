@@ -1,0 +1,119 @@
+"""`make gpu-bench`: everything that needs a GPU in one run, as one JSON and one figure.
+
+    python -m models.bench.gpu --out DIR
+
+Runs with models/ alone. What cannot be measured on this machine is listed with the reason, and is no error.
+"""
+
+import argparse
+import json
+import os
+import platform
+import time
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models.bench import inference, training
+from models.bench.figures import CallFigure, Goal, LeftOut, PhaseFigure, goals
+from models.bench.setting import BenchError, Setting, setting
+from models.bench.words import lines, verdicts
+from models.evaluation.latency import GB
+
+SCHEMA = "foresight.gpu_bench/1"
+PACKAGES = ("torch", "transformers", "diffusers", "peft", "lpips")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where the figures were measured."""
+
+    system: str
+    cpus: int | None
+    gpu: str | None
+    gpu_memory_gb: float | None
+    cuda: str | None
+    packages: dict[str, str | None]
+    """Version by name; None where it is not installed."""
+
+
+@dataclass(frozen=True)
+class GpuBench:
+    """One run."""
+
+    schema: str
+    started: str
+    seconds: float
+    machine: Machine
+    setting: dict[str, Any]
+    told: str
+    """The setting in words."""
+    inference: list[CallFigure]
+    training: list[PhaseFigure]
+    left_out: list[LeftOut]
+    goals: list[Goal]
+
+
+def machine() -> Machine:
+    """This machine."""
+    gpu = torch.cuda.get_device_properties(0) if torch.cuda.is_available() else None
+    return Machine(
+        system=platform.platform(),
+        cpus=os.cpu_count(),
+        gpu=None if gpu is None else gpu.name,
+        gpu_memory_gb=None if gpu is None else gpu.total_memory / GB,
+        cuda=torch.version.cuda,
+        packages={name: _version(name) for name in PACKAGES},
+    )
+
+
+def measure(at: Setting) -> GpuBench:
+    """Inference first, and its networks freed before the phases train."""
+    started, began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.perf_counter()
+    calls, not_called = inference.measure(at)
+    phases, not_trained = training.measure(at)
+    judged = goals(calls, phases, judged=at.size == "true")
+    seconds = time.perf_counter() - began
+    left_out = [*not_called, *not_trained]
+    return GpuBench(SCHEMA, started, seconds, machine(), asdict(at), at.told, calls, phases, left_out, judged)
+
+
+def write(bench: GpuBench, out: Path) -> tuple[Path, Path]:
+    """gpu_bench.json and gpu_bench.png in `out`, which is made when absent."""
+    from models.bench.figure import draw
+
+    out.mkdir(parents=True, exist_ok=True)
+    document, picture = out / "gpu_bench.json", out / "gpu_bench.png"
+    document.write_text(json.dumps(asdict(bench), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    picture.write_bytes(draw(bench.told, bench.machine.gpu, bench.inference, bench.training))
+    return document, picture
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m models.bench.gpu", description="Times and memory on this GPU.")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the JSON and the figure")
+    parser.add_argument("--size", choices=("true", "small"), help="true where there is a GPU, else small")
+    given = parser.parse_args()
+    try:
+        at = setting(given.size)
+    except BenchError as error:
+        parser.error(str(error))
+    print(at.told, flush=True)
+    bench = measure(at)
+    print("\n".join([*lines(bench.inference, bench.training), *verdicts(bench.goals, bench.left_out)]))
+    print(f"{bench.seconds:.0f} s; wrote", *write(bench, given.out))
+
+
+if __name__ == "__main__":
+    main()
