@@ -10,7 +10,9 @@ import json
 import os
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,10 @@ class GpuBench:
     goals: list[Goal]
 
 
+def silent(line: str) -> None:
+    """Tell nobody."""
+
+
 def machine() -> Machine:
     """This machine."""
     gpu = torch.cuda.get_device_properties(0) if torch.cuda.is_available() else None
@@ -70,11 +76,13 @@ def machine() -> Machine:
     )
 
 
-def measure(at: Setting) -> GpuBench:
-    """Inference first, and its networks freed before the phases train."""
+def measure(at: Setting, tell: Callable[[str], None] = silent) -> GpuBench:
+    """Inference first, and its networks freed before the phases train; `tell` hears each half when it is done."""
     started, began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.perf_counter()
     calls, not_called = inference.measure(at)
+    tell("\n".join(lines(calls, [])))
     phases, not_trained = training.measure(at)
+    tell("\n".join(lines([], phases)))
     judged = goals(calls, phases, judged=at.size == "true")
     seconds = time.perf_counter() - began
     left_out = [*not_called, *not_trained]
@@ -110,8 +118,8 @@ def main() -> None:
     except BenchError as error:
         parser.error(str(error))
     print(at.told, flush=True)
-    bench = measure(at)
-    print("\n".join([*lines(bench.inference, bench.training), *verdicts(bench.goals, bench.left_out)]))
+    bench = measure(at, partial(print, flush=True))
+    print("\n".join(verdicts(bench.goals, bench.left_out)))
     print(f"{bench.seconds:.0f} s; wrote", *write(bench, given.out))
 
 

@@ -91,7 +91,9 @@ def test_it_runs_without_the_orchestration():
     """On a GPU machine there is no Dagster, MLflow, Typer or pydantic, and no diffusers either."""
     code = "import sys, models.bench.gpu; print(*sorted({name.split('.')[0] for name in sys.modules}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"orchestration", "dagster", "mlflow", "diffusers", "peft", "lpips"} & set(done.stdout.split())
+    assert not {"orchestration", "dagster", "mlflow", "typer", "av", "diffusers", "peft", "lpips"} & set(
+        done.stdout.split()
+    )
 
 
 def test_true_size_needs_a_gpu(monkeypatch):
