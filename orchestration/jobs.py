@@ -63,6 +63,7 @@ class Job(BaseModel):
             "device",
             "standins",
             "fusion",
+            "routes",
             "lora",
             "evaluation" if self.stage == EVALUATE else f"phase{self.phase}",
         }

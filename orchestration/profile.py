@@ -5,11 +5,12 @@
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from models.decoder.routes import Routes
 from models.fusion.config import Kind, QueryMode
 from orchestration.home import REPOSITORY
 
@@ -74,10 +75,28 @@ class Fusion(Part):
     layers: int = Field(gt=0)
 
 
+class RouteSwitches(Part):
+    """How the fusion's tokens reach the decoder in Phase 3 (design §4.5); at least one is on."""
+
+    latent_tokens: bool = Field(default=True, description="clean latent tokens beside the noisy ones")
+    cross_attention: bool = Field(default=True, description="caption tokens; when off, the learned null is there")
+    initial_latents: bool = Field(default=False, description="sampling begins at the fusion's latents under noise")
+
+    @model_validator(mode="after")
+    def _one_is_on(self) -> Self:
+        self.opened()
+        return self
+
+    def opened(self) -> Routes:
+        """The routes as the models take them."""
+        return Routes(**self.model_dump())
+
+
 class Lora(Part):
     """The adapters of Phase 3."""
 
     rank: int = Field(gt=0)
+    gradient_checkpointing: bool = Field(default=False, description="less memory for the decoder, more time")
 
 
 class Evaluating(Part):
@@ -85,7 +104,9 @@ class Evaluating(Part):
 
     clips: int = Field(gt=0)
     batch: int = Field(gt=0)
-    sampling_steps: int = Field(gt=0)
+    sampling_steps: int = Field(gt=1)
+    guidance_scale: float = Field(default=1.0, ge=1, description="1 is off and costs nothing")
+    strength: float = Field(default=0.5, gt=0, le=1, description="share of the steps for initial latents")
     vgg_clips: int = Field(gt=0, description="clips behind the second LPIPS; VGG is slow on a CPU")
     fvd_clips: int = Field(ge=2, description="clips behind FVD; I3D takes seconds a clip on a CPU")
     resamples: int = Field(gt=0, description="bootstrap resamples behind each interval")
@@ -109,6 +130,7 @@ class Profile(Part):
     weights: Weights
     clips: Clips
     fusion: Fusion
+    routes: RouteSwitches = RouteSwitches()
     lora: Lora
     phase1: Training
     phase2: Training

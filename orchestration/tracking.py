@@ -159,7 +159,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _said(job: Job) -> dict[str, Any]:
-    wanted = {"name", "device", "fusion", f"phase{job.phase}"} | ({"lora"} if job.phase == 3 else set())
+    wanted = {"name", "device", "fusion", f"phase{job.phase}"} | ({"routes", "lora"} if job.phase == 3 else set())
     said = job.profile.model_dump(mode="json", include=wanted)
     return {"profile": said.pop("name"), **said, "dataset": job.dataset}
 

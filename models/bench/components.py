@@ -53,9 +53,7 @@ def fusion_config(setting: Setting, where: Tokens, what: Tokens) -> FusionConfig
         spatial_grid=_square(where),
         semantic_grid=_square(what),
         semantic_frames=what.tokens.shape[1],
-        dim=setting.dim,
-        heads=setting.heads,
-        layers=setting.layers,
+        **setting.fusion,
     )
 
 

@@ -17,12 +17,12 @@ from statistics import median
 import torch
 
 from models.bench import workspace
-from models.bench.memory import peak_resident
 from models.data.features import extract
 from models.data.shards import ClipShards
 from models.encoders.base import Encoder
 from models.encoders.registry import load_encoder
 from models.encoders.stored import tokens_of
+from models.memory import peak_resident
 from models.standins import shelf
 
 GOAL = 0.9

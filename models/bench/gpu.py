@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from models.bench import inference, training
-from models.bench.figures import CallFigure, Goal, LeftOut, PhaseFigure, goals
+from models.bench.figures import CallFigure, Goal, LeftOut, PhaseFigure, memory_goals, run_goal, time_goals
 from models.bench.setting import BenchError, Setting, setting
 from models.bench.words import lines, verdicts
 from models.evaluation.latency import GB
@@ -83,10 +83,14 @@ def measure(at: Setting, tell: Callable[[str], None] = silent) -> GpuBench:
     tell("\n".join(lines(calls, [])))
     phases, not_trained = training.measure(at)
     tell("\n".join(lines([], phases)))
-    judged = goals(calls, phases, judged=at.size == "true")
-    seconds = time.perf_counter() - began
+    seconds, judged = time.perf_counter() - began, at.size == "true"
+    goals = [
+        *time_goals(calls, judged=judged),
+        *memory_goals(calls, phases, judged=judged),
+        run_goal(seconds, judged=judged),
+    ]
     left_out = [*not_called, *not_trained]
-    return GpuBench(SCHEMA, started, seconds, machine(), asdict(at), at.told, calls, phases, left_out, judged)
+    return GpuBench(SCHEMA, started, seconds, machine(), asdict(at), at.told, calls, phases, left_out, goals)
 
 
 def write(bench: GpuBench, out: Path) -> tuple[Path, Path]:

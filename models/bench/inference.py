@@ -62,7 +62,7 @@ class Chain:
     @torch.no_grad()
     def fuse(self, where: Tokens, what: Tokens) -> Conditioning:
         """The conditioning."""
-        with torch.autocast(self.frames.device.type, self.setting.dtype, enabled=self.setting.on_gpu):
+        with torch.autocast(self.frames.device.type, torch.bfloat16, enabled=self.setting.precision == "bf16"):
             return self.fusion(where, what)
 
     def calls(self) -> dict[str, tuple[Callable[[], Any], list[nn.Module]]]:

@@ -19,56 +19,60 @@ from models.evaluation.latency import GB
 from models.fusion.config import FusionConfig
 from models.training import phase1, phase2, phase3
 from models.training.config import LoopConfig
-from models.training.data import TrainingData
 from models.training.loop import Progress, TrainResult
 from models.training.objective import ObjectiveConfig
 
 WARM_UP, STEPS = 4, 8
 """Steps before the mean and in it, in whole rounds of one step with pixels and three without."""
+ARMS = ("vlm_only", "dino_only", "hybrid")
+"""Of Phase 2; Phase 3 starts from the last."""
+THIRD = {"phase3": False, "phase3, gradient checkpointing": True}
 
 Train = Callable[[Path, Progress], TrainResult]
 
 
 def measure(setting: Setting) -> tuple[list[PhaseFigure], list[LeftOut]]:
-    """All phases, each arm of Phase 2, and Phase 3 with and without gradient checkpointing."""
+    """All phases, each arm of Phase 2, and Phase 3 with and without gradient checkpointing.
+
+    Each trains beside what its worker holds in memory: the VAE; LPIPS where pixels are compared; from Phase 2 on the
+    generator with the T5 that embedded the captions.
+    """
     left_out: list[LeftOut] = []
     config = _fusion_config(setting)
     data = random_data(setting, config)
-    with tempfile.TemporaryDirectory() as folder:
-        figures, start = _on_features(setting, config, data, Path(folder), left_out)
-        third = phase3.Phase3Config(config, loop(setting, setting.batches[2]), lora_rank=setting.lora_rank)
-        for name, checkpointing in (("phase3", False), ("phase3, gradient checkpointing", True)):
-            try:
-                train = _third(setting, third, data, start, checkpointing)
-            except ImportError as error:
-                left_out.append(LeftOut(name, f"{error}; install diffusers and peft"))
-                continue
-            figures.append(_phase(setting, name, third.loop, Path(folder), train)[0])
-            del train  # and with it the transformer, before the next one is made
-    return figures, left_out
-
-
-def _on_features(
-    setting: Setting, config: FusionConfig, data: TrainingData, out: Path, left_out: list[LeftOut]
-) -> tuple[list[PhaseFigure], Path]:
-    """Phases 1 and 2, and the hybrid's checkpoint, from which Phase 3 starts."""
     objective, seen = _pixels(setting, left_out)
-    first = phase1.Phase1Config(config, loop(setting, setting.batches[0]), objective)
-    figure, _ = _phase(setting, "phase1", first.loop, out, partial(phase1.run, first, data, **seen))
-    figures, start = [figure], Path()
-    for arm in ("vlm_only", "dino_only", "hybrid"):
-        second = phase2.Phase2Config(config, arm, loop(setting, setting.batches[1]), objective)
-        train = partial(phase2.run, second, data, **seen)
-        figure, start = _phase(setting, f"phase2 {arm}", second.loop, out, train)
-        figures.append(figure)
-    return figures, start
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        first = phase1.Phase1Config(config, loop(setting, setting.batches[0]), objective)
+        figure, start = _phase(setting, "phase1", first.loop, out, partial(phase1.run, first, data, **seen))
+        figures, make = [figure], _generators(setting, left_out)
+        held = make()
+        for arm in ARMS:
+            second = phase2.Phase2Config(config, arm, loop(setting, setting.batches[1]), objective)
+            train = partial(phase2.run, second, data, start=start, **seen)
+            figure, trained = _phase(setting, f"phase2 {arm}", second.loop, out, train)
+            figures.append(figure)
+        for name, checkpointing in THIRD.items():
+            generator, held = held or make(), None  # each run adds its adapters to a fresh one
+            if generator is None:
+                break
+            third = phase3.Phase3Config(
+                config,
+                loop(setting, setting.batches[2]),
+                lora_rank=setting.lora_rank,
+                gradient_checkpointing=checkpointing,
+            )
+            train = partial(phase3.run, third, data, generator=generator, start=trained)
+            figures.append(_phase(setting, name, third.loop, out, train)[0])
+            del generator, train  # before the next is made
+    return figures, left_out
 
 
 def loop(setting: Setting, batch: int) -> LoopConfig:
     """A run just long enough for the mean."""
     steps = WARM_UP + STEPS
-    precision = "bf16" if setting.on_gpu else "fp32"
-    return LoopConfig(steps=steps, batch=batch, precision=precision, device=setting.device, checkpoint_every=steps)
+    run = {"steps": steps, "checkpoint_every": steps, "batch": batch}
+    return LoopConfig(**run, precision=setting.precision, device=setting.device)
 
 
 def _fusion_config(setting: Setting) -> FusionConfig:
@@ -84,7 +88,7 @@ def _pixels(setting: Setting, left_out: list[LeftOut]) -> tuple[ObjectiveConfig,
 
         from models.bench import decoder
     except ImportError as error:
-        left_out.append(LeftOut("the pixel loss of Phases 1 and 2", f"{error}; install diffusers and lpips"))
+        left_out.append(LeftOut("the pixel loss of Phases 1 and 2", f"{error}; install diffusers, peft and lpips"))
         return ObjectiveConfig(pixel_every=0), {}
     with warnings.catch_warnings():  # of torchvision, about how the package asks it for the backbone
         warnings.simplefilter("ignore", UserWarning)
@@ -93,15 +97,15 @@ def _pixels(setting: Setting, left_out: list[LeftOut]) -> tuple[ObjectiveConfig,
     return ObjectiveConfig(), {"vae": decoder.vae(setting, torch.float32), "perceptual": distance}
 
 
-def _third(
-    setting: Setting, config: phase3.Phase3Config, data: TrainingData, start: Path, checkpointing: bool
-) -> Train:
-    from models.bench import decoder
-
-    ltx: Any = decoder.generator(setting, torch.float32)
-    if checkpointing:
-        ltx.transformer.enable_gradient_checkpointing()
-    return partial(phase3.run, config, data, generator=ltx, start=start)
+def _generators(setting: Setting, left_out: list[LeftOut]) -> Callable[[], Any]:
+    """Makes fresh float32 generators that share one text encoder; makes None where diffusers or peft is lacking."""
+    try:
+        from models.bench import decoder
+    except ImportError as error:
+        left_out.append(LeftOut("Phase 3, and the generator beside Phase 2", f"{error}; install diffusers and peft"))
+        return lambda: None
+    text, geometry = decoder.text_encoder(setting, torch.float32), decoder.vae(setting, torch.float32).geometry
+    return partial(decoder.generator, setting, torch.float32, geometry, text)
 
 
 def _phase(setting: Setting, name: str, config: LoopConfig, folder: Path, train: Train) -> tuple[PhaseFigure, Path]:

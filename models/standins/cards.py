@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from models.data.moving_shapes import DIRECTIONS
-from models.decoder.ltx import LTXGenerator, VideoGrid, pack
+from models.decoder.conditions import Conditions
+from models.decoder.grid import VideoGrid
+from models.decoder.ltx import LTXGenerator
 from models.decoder.vae import LTXVae, to_uint8, to_unit_range
 from models.encoders.dinov2 import Dinov2Encoder
 from models.encoders.qwen import QwenEncoder
@@ -96,7 +98,7 @@ def _ltx(heldout) -> dict[str, float]:
     frames, height, width = latents.shape[2:]
     grid = VideoGrid(frames, height, width, autoencoder.geometry)
     generator = LTXGenerator.load(shelf.folder("ltx"), grid)
-    clean, first = pack(latents), grid.height * grid.width
+    clean, first = grid.pack(latents), grid.height * grid.width
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
     tokens, mask = generator.captions([f"{caption} <|im_end|>" for caption in heldout.captions])
     measures = {}
@@ -108,7 +110,7 @@ def _ltx(heldout) -> dict[str, float]:
             ("first frame", clean[:, :first], torch.arange(first)),
         ):
             with torch.no_grad():
-                velocity = generator.velocity(noisy, level, condition, tokens, mask, cells)
+                velocity = generator.velocity(noisy, level, Conditions(tokens, mask, condition, cells))
             measures[f"velocity MSE at sigma {sigma}, {label}"] = (velocity - (noise - clean)).square().mean().item()
     return measures
 

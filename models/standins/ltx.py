@@ -14,7 +14,10 @@ from diffusers import FlowMatchEulerDiscreteScheduler, LTXVideoTransformer3DMode
 from torch import Tensor, nn
 from transformers import T5Config, T5EncoderModel
 
-from models.decoder.ltx import VideoGrid, embed_captions, pack, predict_velocity
+from models.decoder.captions import embed_captions
+from models.decoder.conditions import Conditions
+from models.decoder.grid import VideoGrid
+from models.decoder.ltx import predict_velocity
 from models.standins import tokenizer as words
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
@@ -93,13 +96,13 @@ def train(latents: Tensor, captions: list[str], grid: VideoGrid, recipe: LtxReci
                 recipe.learning_rate * min(1, (step + 1) / 100) * (0.02 + 0.49 * (1 + math.cos(math.pi * share)))
             )
         rows = rng.integers(0, len(latents), recipe.batch)
-        clean = pack(latents[torch.from_numpy(rows)])
+        clean = grid.pack(latents[torch.from_numpy(rows)])
         chosen = ["" if rng.random() < recipe.caption_dropout else captions[row] for row in rows]
         semantic = embed_captions(text, tokenizer, [f"{caption} {words.END}" for caption in chosen])
         condition, cells = _condition(clean, grid, recipe, rng)
         sigma, noise = shifted_logit_normal(len(rows), recipe.shift), torch.randn_like(clean)
         noisy = torch.lerp(clean, noise, sigma.view(-1, 1, 1))
-        velocity = predict_velocity(transformer, coordinates, noisy, sigma, semantic, condition, cells)
+        velocity = predict_velocity(transformer, coordinates, noisy, sigma, Conditions(*semantic, condition, cells))
         loss = nn.functional.mse_loss(velocity, noise - clean)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

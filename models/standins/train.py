@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from models.data.moving_shapes import render_clip
-from models.decoder.ltx import VideoGrid
+from models.decoder.grid import VideoGrid
 from models.decoder.vae import LTXVae
 from models.evaluation.lpips import Lpips
 from models.evaluation.segmenter import SegmenterRecipe, train_segmenter

@@ -29,7 +29,7 @@ class Phase2Config:
     arm: Literal["hybrid", "vlm_only", "dino_only"] = "hybrid"
     loop: LoopConfig = field(default_factory=LoopConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
-    caption_weight: float = 0.5
+    caption_weight: float = 2.0
     """Of the caption tokens' distance to the text encoder's."""
     heldout_every: int = 50
     heldout_clips: int = 16

@@ -1,47 +1,32 @@
 """Phase 3, the full system (§1.4): flow matching with LoRA in the LTX transformer, the fusion following more slowly.
 
-The fusion's latent tokens say where, its caption tokens what (design §4.5). A learned null now and then stands in for
-the caption tokens, so that the decoder also knows the unguided answer.
+The fusion's latent tokens say where, its caption tokens what, each by the routes that are open (design §4.5). A learned
+null now and then stands in for the caption tokens, so that the decoder also knows the unguided answer.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from models.decoder.conditions import by_route
+from models.decoder.routes import Routes
 from models.fusion.conditioning import Conditioning, cells_of
 from models.fusion.config import FusionConfig
 from models.training import checkpoint
 from models.training.config import ConfigError, LoopConfig
 from models.training.data import Batch, TrainingData
 from models.training.flow import QUANTILES, by_bucket, draw_sigma, mix, quantile_sigma
+from models.training.generator import NULL, Generator, new_adapters, take_adapters
 from models.training.loop import Progress, TrainResult, silent, train
 from models.training.losses import latent_huber, velocity
-from models.training.randomness import isolated
-from models.training.recipe import FusionTask, identity_of, new_fusion, weights_below
+from models.training.recipe import FusionTask, identity_of, new_fusion
 
-LORA, NULL = "lora.", "null"
-
-
-class Generator(Protocol):
-    """What Phase 3 needs of a video generator; all its parameters are frozen but the adapters'."""
-
-    @property
-    def shift(self) -> float:
-        """Where the noise levels centre, as a logit."""
-        ...
-
-    def add_lora(self, rank: int) -> None: ...
-
-    def named_parameters(self) -> Iterator[tuple[str, Parameter]]: ...
-
-    def velocity(self, noisy: Tensor, sigma: Tensor, condition_latents: Tensor, semantic_tokens: Tensor, /) -> Tensor:
-        """noisy [B, L, C], sigma [B], condition [B, L, C], semantic [B, S, D] -> velocity [B, L, C]."""
-        ...
+LORA_FOLDER = "lora"
+"""Of a finished run, beside its checkpoints: the adapters in diffusers' format."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +36,7 @@ class Phase3Config:
     fusion: FusionConfig
     loop: LoopConfig = field(default_factory=LoopConfig)
     arm: str = "hybrid"
+    routes: Routes = field(default_factory=Routes)
     lora_rank: int = 16
     fusion_rate: float = 0.1
     """Learning rate of the fusion as a fraction of the adapters'."""
@@ -58,6 +44,8 @@ class Phase3Config:
     """Chance that a clip's caption tokens are the learned null, for guidance."""
     latent_weight: float = 0.1
     """Of Phase 1's latent term, which keeps the fusion's tokens latents."""
+    gradient_checkpointing: bool = False
+    """Compute the generator's activations again in the backward pass: less memory, more time."""
     heldout_every: int = 50
     heldout_clips: int = 16
 
@@ -73,7 +61,9 @@ class _Phase3(FusionTask):
         fusion = new_fusion(config.fusion, data, config.arm, config.loop.seed, config.loop.device, start)
         super().__init__("phase3", fusion, data, config.arm, every=config.heldout_every, clips=config.heldout_clips)
         self.config, self.generator = config, generator
-        self.lora = _adapters(generator, config)
+        self.lora = new_adapters(generator, config.lora_rank, config.loop.seed, self.device)
+        if config.gradient_checkpointing:
+            generator.enable_gradient_checkpointing()
         null = torch.zeros(config.fusion.semantic_queries, config.fusion.caption_channels, device=self.device)
         self.null = Parameter(null)
 
@@ -108,10 +98,11 @@ class _Phase3(FusionTask):
     def _flow(
         self, batch: Batch, conditioning: Conditioning, said: Tensor, sigma: Tensor, noise: torch.Generator
     ) -> Tensor:
-        true = cells_of(batch.latents).flatten(1, 2)
+        true = self.generator.pack(batch.latents)
         noisy, target = mix(true, torch.randn(true.shape, generator=noise, device=noise.device), sigma)
-        condition = conditioning.latent_tokens.flatten(1, 2)
-        return velocity(self.generator.velocity(noisy, sigma, condition, said), target)
+        where = self.generator.pack(conditioning.latents())
+        conditions = by_route(self.config.routes, where, said, self.null)
+        return velocity(self.generator.velocity(noisy, sigma, conditions), target)
 
 
 def run(
@@ -125,29 +116,11 @@ def run(
 ) -> TrainResult:
     """Train, or resume, Phase 3 in `out_dir` from Phase 2's checkpoint `start`.
 
-    The generator must be fresh from its weights: it gets its adapters here, and they are trained in place.
+    The generator must be fresh from its weights: it gets its adapters here, and they are trained in place. At the end
+    they are those of the last checkpoint, averaged where the run keeps averages, also in `out_dir`/lora.
     """
     task = _Phase3(config, data, generator, start)
-    return train(task, config.loop, data.ids, identity_of(config, data, start), out_dir, progress)
-
-
-def load_generator(path: Path, generator: Generator) -> Tensor:
-    """Put a Phase 3 checkpoint's adapters into a fresh generator; returns the learned null [S, D] for guidance."""
-    found = checkpoint.read(path)
-    document = found.identity["config"]
-    if "lora_rank" not in document:
-        raise checkpoint.CheckpointError(f"{path} is not of Phase 3: it holds no adapters")
-    generator.add_lora(document["lora_rank"])
-    weights = weights_below(found, LORA)
-    with torch.no_grad():
-        for name, parameter in generator.named_parameters():
-            if parameter.requires_grad:
-                parameter.copy_(weights[name])
-    return found.weights()[NULL]
-
-
-def _adapters(generator: Generator, config: Phase3Config) -> dict[str, Parameter]:
-    """Add the adapters, equal for equal seeds, and name them."""
-    with isolated(config.loop.seed, torch.device(config.loop.device)):
-        generator.add_lora(config.lora_rank)
-    return {LORA + name: p for name, p in generator.named_parameters() if p.requires_grad}
+    result = train(task, config.loop, data.ids, identity_of(config, data, start), out_dir, progress)
+    take_adapters(checkpoint.read(result.checkpoint), generator)
+    generator.save_lora(out_dir / LORA_FOLDER)
+    return result

@@ -147,7 +147,7 @@ class _Evaluation:
             self.reporter("boxes", 1, 1, {})
         if self.job.phase == 3:
             found |= measures.fvd(self.job, self.true, made, main, self.reporter)
-            found |= measures.latency(self.job, self.inputs, self.ids)
+            found |= measures.latency(self.job, self.inputs, self.ids, made.adapted)
             self.reporter("latency", 1, 1, {})
         return {name: metric.document() for name, metric in found.items()}
 

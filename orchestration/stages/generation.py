@@ -10,7 +10,7 @@ import torch
 
 from models.evaluation.baselines import copy_last, mean_frame, shuffled
 from models.training.data import TrainingData
-from models.training.phase3 import load_generator
+from models.training.generator import Adapted, load_generator
 from models.training.recipe import load_fusion
 from models.training.reconstruct import Conditionings, conditionings, decode
 from orchestration.jobs import Job
@@ -27,6 +27,8 @@ class Made:
     arms: dict[str, np.ndarray]
     baselines: dict[str, np.ndarray]
     conditioning: dict[str, Conditionings] = field(default_factory=dict)
+    adapted: Adapted | None = None
+    """Of Phase 3's generator."""
 
 
 def arm_checkpoints(job: Job) -> dict[str, Path]:
@@ -39,14 +41,14 @@ def arm_checkpoints(job: Job) -> dict[str, Path]:
 def generate(job: Job, inputs: Inputs, data: TrainingData, ids: Sequence[str], reporter: Any) -> Made:
     """Every arm's and every baseline's clips."""
     size, device = job.profile.evaluation.batch, job.profile.device
-    true, found, made = inputs.shards.frames(ids), {}, {}
+    true, found, made, adapted = inputs.shards.frames(ids), {}, {}, None
     checkpoints = arm_checkpoints(job)
     for done, (arm, path) in enumerate(checkpoints.items()):
         found[arm] = conditionings(load_fusion(path).to(device), data, ids, arm, batch=size)
         latents = found[arm].latents
         if job.phase == 3:
-            load_generator(path, inputs.generator)
-            latents = sample(job, inputs, found[arm].latents, found[arm].semantic)
+            adapted = load_generator(path, inputs.generator)
+            latents = sample(job, inputs, adapted, found[arm].latents, found[arm].semantic)
         made[arm] = decode(inputs.vae, latents, batch=size, device=device)
         reporter(f"clips of {arm}", done + 1, len(checkpoints), {})
     truth = np.asarray(data.latents(ids), np.float32)
@@ -60,35 +62,38 @@ def generate(job: Job, inputs: Inputs, data: TrainingData, ids: Sequence[str], r
     if job.phase == 3:
         baselines["ltx_i2v"] = decode(inputs.vae, _from_first_frame(job, ids, truth), batch=size, device=device)
     reporter("clips of the baselines", 1, 1, {})
-    return Made(made, baselines, found)
+    return Made(made, baselines, found, adapted)
 
 
-@torch.no_grad()
-def sample(job: Job, inputs: Inputs, where: np.ndarray, what: np.ndarray) -> np.ndarray:
-    """Latents drawn by the generator, conditioned on latent and on caption tokens; the same noise for every call."""
-    from models.decoder.ltx import pack
+def sample(job: Job, inputs: Inputs, adapted: Adapted, where: np.ndarray, what: np.ndarray) -> np.ndarray:
+    """Latents drawn by the generator, conditioned by the routes it was trained with; the same noise for every call."""
+    from models.decoder.conditions import by_route
+    from models.decoder.sampling import SamplingConfig
+    from models.decoder.sampling import sample as draw
 
     settings, device, parts = job.profile.evaluation, job.profile.device, []
-    noise = torch.Generator().manual_seed(settings.seed)
+    noise, null = torch.Generator().manual_seed(settings.seed), adapted.null.to(device)
+    config = SamplingConfig(settings.sampling_steps, settings.guidance_scale, settings.strength)
     for start in range(0, len(where), settings.batch):
-        condition = pack(torch.from_numpy(where[start : start + settings.batch]).to(device))
+        latents = inputs.generator.pack(torch.from_numpy(where[start : start + settings.batch]).to(device))
         semantic = torch.from_numpy(what[start : start + settings.batch]).to(device)
-        parts.append(inputs.generator.sample(condition, semantic, steps=settings.sampling_steps, generator=noise))
+        parts.append(draw(inputs.generator, by_route(adapted.routes, latents, semantic, null), config, noise))
     return torch.cat(parts).float().cpu().numpy()
 
 
 @torch.no_grad()
 def _from_first_frame(job: Job, ids: Sequence[str], truth: np.ndarray) -> np.ndarray:
-    """LTX image-to-video as it is: the true first latent frame and the caption, neither adapters nor fusion."""
-    from models.decoder.ltx import pack
+    """LTX image-to-video as it is: the true first latent frame and the caption; no adapters, fusion or guidance."""
+    from models.decoder.conditions import Conditions
+    from models.decoder.sampling import SamplingConfig
+    from models.decoder.sampling import sample as draw
 
     plain, settings, parts = Inputs(job), job.profile.evaluation, []
     device, noise = job.profile.device, torch.Generator().manual_seed(settings.seed)
-    texts = plain.captions(ids)
+    config, texts = SamplingConfig(settings.sampling_steps), plain.captions(ids)
     for start in range(0, len(ids), settings.batch):
-        first = pack(torch.from_numpy(truth[start : start + settings.batch, :, :1]).to(device))
+        first = plain.generator.pack(torch.from_numpy(truth[start : start + settings.batch, :, :1]).to(device))
         tokens, mask = plain.generator.captions(texts[start : start + settings.batch])
-        cells = torch.arange(first.shape[1], device=device)
-        steps = settings.sampling_steps
-        parts.append(plain.generator.sample(first, tokens, mask, steps=steps, generator=noise, cells=cells))
+        conditions = Conditions(tokens, mask, first, torch.arange(first.shape[1], device=device))
+        parts.append(draw(plain.generator, conditions, config, noise))
     return torch.cat(parts).float().cpu().numpy()

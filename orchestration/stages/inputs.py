@@ -84,7 +84,8 @@ class Inputs:
     @cached_property
     def generator(self) -> Any:
         """The LTX transformer with its text encoder."""
-        from models.decoder.ltx import LTXGenerator, VideoGrid
+        from models.decoder.grid import VideoGrid
+        from models.decoder.ltx import LTXGenerator
 
         frames, size = self.job.profile.clips.frames, self.job.profile.clips.size
         length, rows, columns = self.vae.geometry.shape(frames, size, size)

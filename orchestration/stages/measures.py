@@ -7,6 +7,7 @@ import numpy as np
 
 from models.evaluation.metric import Metric, bootstrap, point
 from models.training.data import TrainingData
+from models.training.generator import Adapted
 from models.training.recipe import load_fusion
 from models.training.reconstruct import Conditionings, conditionings
 from orchestration.jobs import Job
@@ -73,24 +74,24 @@ def fvd(job: Job, true: np.ndarray, made: Made, main: str, reporter: Any) -> dic
     }
 
 
-def latency(job: Job, inputs: Inputs, ids: Sequence[str]) -> dict[str, Metric]:
+def latency(job: Job, inputs: Inputs, ids: Sequence[str], adapted: Adapted) -> dict[str, Metric]:
     """The whole way of one clip: both encoders, fusion, sampling, decoding; one after the other (§1.5)."""
     import torch
 
     from models.evaluation.latency import measure_latency
 
-    call, settings = _pipeline(job, inputs, ids[0]), job.profile.evaluation
+    call, settings = _pipeline(job, inputs, ids[0], adapted), job.profile.evaluation
     clips, device = job.profile.clips, job.profile.device
     setting = (
-        f"one clip of {clips.frames} frames of {clips.size}x{clips.size}, {settings.sampling_steps} steps, fp32, "
-        f"serial, {device} with {torch.get_num_threads()} threads"
+        f"one clip of {clips.frames} frames of {clips.size}x{clips.size}, {settings.sampling_steps} steps, "
+        f"guidance {settings.guidance_scale:g}, fp32, serial, {device} with {torch.get_num_threads()} threads"
     )
     timed = measure_latency(call, setting, device=device)
     memory = {"vram_gb": timed.memory_metric()} if device == "cuda" else {}
     return {"latency_s": timed.metric(), "latency_s_p95": timed.metric(0.95), **memory}
 
 
-def _pipeline(job: Job, inputs: Inputs, clip: str) -> Callable[[], object]:
+def _pipeline(job: Job, inputs: Inputs, clip: str, adapted: Adapted) -> Callable[[], object]:
     import torch
 
     from models.encoders.registry import load_encoder
@@ -105,7 +106,7 @@ def _pipeline(job: Job, inputs: Inputs, clip: str) -> Callable[[], object]:
     def call() -> object:
         fused = fusion(spatial(frames), inputs.qwen(frames))
         where, what = fused.latents().cpu().numpy(), fused.semantic_tokens.cpu().numpy()
-        return inputs.vae.decode(torch.from_numpy(sample(job, inputs, where, what)).to(device))
+        return inputs.vae.decode(torch.from_numpy(sample(job, inputs, adapted, where, what)).to(device))
 
     return call
 

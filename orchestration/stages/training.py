@@ -58,10 +58,17 @@ def _phase3(job: Job, reporter: Any, parent: tracking.Run) -> dict[str, Any]:
     from models.training import phase3
 
     inputs, data = _data(job, captions=True)
-    config = phase3.Phase3Config(fusion=inputs.fusion(), loop=_loop(job), lora_rank=job.profile.lora.rank)
+    config = phase3.Phase3Config(
+        fusion=inputs.fusion(),
+        loop=_loop(job),
+        routes=job.profile.routes.opened(),
+        lora_rank=job.profile.lora.rank,
+        gradient_checkpointing=job.profile.lora.gradient_checkpointing,
+    )
     start = checkpoint(job.inputs["phase2"], "hybrid")
     with tracking.steps(parent, reporter) as progress:
         result = phase3.run(config, data, job.out, progress, generator=inputs.generator, start=start)
+    parent.file(job.out / phase3.LORA_FOLDER, phase3.LORA_FOLDER)
     return _finish(job, parent, {"hybrid": parent}, {"hybrid": (job.out, result)})
 
 

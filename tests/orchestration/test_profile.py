@@ -26,6 +26,15 @@ def test_a_misspelt_number_does_not_become_a_default(tmp_path):
         load(str(path))
 
 
+def test_routes_that_condition_nothing_are_refused_before_anything_runs(tmp_path):
+    table = yaml.safe_load((PROFILES / "laptop.yaml").read_text())
+    table["routes"] = {"latent_tokens": False, "cross_attention": False}
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(table))
+    with pytest.raises(ProfileError, match=r"all are off.* switch on latent_tokens"):
+        load(str(path))
+
+
 def test_a_variable_that_is_not_set_is_named(monkeypatch):
     monkeypatch.delenv("FORESIGHT_MODELS", raising=False)
     with pytest.raises(ProfileError, match="FORESIGHT_MODELS"):

@@ -22,13 +22,13 @@ def latency(size: Size = None, as_json: Json = False) -> None:
     Example: foresight bench latency --size small
     """
     with exits():
-        from models.bench.figures import goals
+        from models.bench.figures import time_goals
         from models.bench.inference import measure
         from models.bench.setting import setting
 
         at = setting(size)
         calls, left_out = measure(at)
-    _figures("latency", at, calls, [], goals(calls, [], judged=at.size == "true")[:2], left_out, as_json)
+    _figures("latency", at, calls, [], time_goals(calls, judged=at.size == "true"), left_out, as_json)
 
 
 def vram(size: Size = None, as_json: Json = False) -> None:
@@ -37,12 +37,15 @@ def vram(size: Size = None, as_json: Json = False) -> None:
     Example: foresight bench vram --size small
     """
     with exits():
-        from models.bench import gpu
+        from models.bench import inference, training
+        from models.bench.figures import memory_goals
         from models.bench.setting import setting
 
         at = setting(size)
-        found = gpu.measure(at)
-    _figures("vram", at, found.inference, found.training, found.goals[2:], found.left_out, as_json)
+        calls, not_called = inference.measure(at)
+        phases, not_trained = training.measure(at)
+        goals = memory_goals(calls, phases, judged=at.size == "true")
+    _figures("vram", at, calls, phases, goals, [*not_called, *not_trained], as_json)
 
 
 def _figures(

@@ -8,7 +8,7 @@ import pytest
 
 from models import weights
 from models.bench import encode, loop
-from models.bench.memory import peak_resident
+from models.memory import peak_resident
 from models.provenance import WeightsError
 from models.training.config import LoopConfig
 
@@ -34,7 +34,7 @@ def test_a_fresh_process_that_fails_says_why(tmp_path):
 
 def test_the_peak_is_of_this_process_and_not_of_its_parent():
     held = b"x" * 300_000_000
-    code = "from models.bench.memory import peak_resident; print(peak_resident())"
+    code = "from models.memory import peak_resident; print(peak_resident())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) < len(held) < peak_resident()
 

@@ -1,10 +1,13 @@
-"""The decoder: its geometry, its round trip, and its conditioning."""
+"""The shipped decoder: its round trip, and how it follows its conditions."""
 
 import pytest
 import torch
 
 from models.data.moving_shapes import render_clip
-from models.decoder.ltx import LTXGenerator, VideoGrid, pack, unpack
+from models.decoder.conditions import Conditions
+from models.decoder.grid import VideoGrid
+from models.decoder.ltx import LTXGenerator
+from models.decoder.sampling import SamplingConfig, sample
 from models.decoder.vae import LatentGeometry, LTXVae, to_uint8, to_unit_range
 from models.standins import shelf
 
@@ -51,40 +54,18 @@ def test_decoding_is_differentiable_but_the_weights_stay(vae):
     assert all(parameter.grad is None for parameter in vae.parameters())
 
 
-def test_pack_and_unpack_are_inverse():
-    latents = torch.randn(2, 64, 5, 8, 8)
-    assert torch.equal(unpack(pack(latents), (5, 8, 8)), latents)
-
-
 def test_sampling_is_repeatable_and_follows_its_condition(vae, generator):
     frames = torch.stack([torch.from_numpy(render_clip(5_000_000 + k).frames) for k in range(4)])
     latents = vae.encode(frames)
     semantic = generator.captions(["a large plain red circle moves up then left"] * 4)
 
-    def draw(condition):
-        return generator.sample(condition, *semantic, steps=4, generator=torch.Generator().manual_seed(1))
+    def draw(**conditions):
+        told = Conditions(*semantic, **conditions)
+        return sample(generator, told, SamplingConfig(steps=4, strength=0.5), torch.Generator().manual_seed(1))
 
-    first, again, free = draw(pack(latents)), draw(pack(latents)), draw(None)
+    tokens = generator.pack(latents)
+    first, again, free = draw(latents=tokens), draw(latents=tokens), draw()
     assert torch.equal(first, again)
     assert (first - latents).square().mean() < 0.5 * (free - latents).square().mean()
-
-
-def test_lora_starts_as_nothing_trains_alone_and_comes_back_bit_for_bit(generator, vae):
-    noisy, sigma = torch.randn(1, 320, 64), torch.tensor([0.5])
-    semantic = generator.captions(["a small red ring moves up then left"])
-    before = generator.velocity(noisy, sigma, None, *semantic)
-    generator.add_lora(4)
-    assert torch.allclose(generator.velocity(noisy, sigma, None, *semantic), before, atol=1e-6)
-    trainable = {name for name, p in generator.named_parameters() if p.requires_grad}
-    assert trainable
-    assert all("lora_" in name for name in trainable)
-    with torch.no_grad():
-        for parameter in generator.lora_parameters():
-            parameter.normal_()
-    state = {name: tensor.clone() for name, tensor in generator.lora_state().items()}
-    other = LTXGenerator.load(shelf.folder("ltx"), generator.grid)
-    other.add_lora(4)
-    other.load_lora_state(state)
-    assert torch.equal(other.velocity(noisy, sigma, None, *semantic), generator.velocity(noisy, sigma, None, *semantic))
-    with pytest.raises(ValueError, match="LoRA: the file differs"):
-        other.load_lora_state(dict(list(state.items())[1:]))
+    begun = draw(initial=tokens)
+    assert (begun - latents).square().mean() < 0.5 * (free - latents).square().mean()

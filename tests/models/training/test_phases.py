@@ -1,4 +1,4 @@
-"""The three recipes: each learns what it should, touches nothing frozen, and treats its arms alike."""
+"""Phases 1 and 2: each learns what it should, touches nothing frozen, and treats its arms alike."""
 
 import dataclasses
 import json
@@ -128,80 +128,6 @@ def test_phase2_starts_from_phase1(tmp_path):
         )
 
 
-def phase3_config(**choices) -> phase3.Phase3Config:
-    fields = {"loop": toy.loop(steps=80, checkpoint_every=40), "lora_rank": 4, "heldout_every": 40, **choices}
-    return phase3.Phase3Config(toy.FUSION, **fields)
-
-
-@pytest.fixture(scope="module")
-def phase2_checkpoint(tmp_path_factory):
-    return phase2.run(arm_config("hybrid"), toy.data(), tmp_path_factory.mktemp("phase2")).checkpoint
-
-
-def test_phase3_trains_adapters_and_fusion_and_nothing_frozen(tmp_path, phase2_checkpoint):
-    generator = toy.Generator()
-    base = generator.base.weight.clone()
-    told = []
-    result = phase3.run(
-        phase3_config(condition_dropout=0.5),
-        toy.data(),
-        tmp_path,
-        lambda *p: told.append(p[3]),
-        generator=generator,
-        start=phase2_checkpoint,
-    )
-    assert torch.equal(generator.base.weight, base)
-    assert generator.base.weight.grad is None
-    assert told[-1]["heldout_flow"] < told[39]["heldout_flow"]
-    assert {"heldout_flow_0.1", "heldout_flow_0.9"} <= told[-1].keys()
-    assert any(name.startswith("loss_sigma_") for name in told[0])
-    names = read(result.checkpoint).tensors("model").keys()
-    assert {"null", "lora.down.weight", "lora.up.weight"} <= names
-    assert not any("base" in name for name in names)
-    started, ended = load_fusion(phase2_checkpoint).state_dict(), load_fusion(result.checkpoint).state_dict()
-    assert any(not torch.equal(started[k], ended[k]) for k in started)
-
-
-def test_phase3_drops_what_is_said_for_the_null(tmp_path, phase2_checkpoint):
-    generator = toy.Generator()
-    config = phase3_config(condition_dropout=0.5, loop=toy.loop(steps=1, batch=10))
-    phase3.run(config, toy.data(), tmp_path, generator=generator, start=phase2_checkpoint)
-    dropped = (generator.told[0] == 0).flatten(1).all(1)
-    assert 0 < dropped.sum() < 10
-
-
-def test_phase3_resumes_bit_for_bit_with_its_sigmas(tmp_path, phase2_checkpoint):
-    def run(folder, progress=lambda *_: None):
-        config = phase3_config(loop=toy.loop(steps=10), heldout_every=2)
-        return phase3.run(
-            config, toy.data(), tmp_path / folder, progress, generator=toy.Generator(), start=phase2_checkpoint
-        )
-
-    def stop(what, done, total, numbers):
-        if done == 5:
-            raise KeyboardInterrupt
-
-    whole = run("whole")
-    with pytest.raises(KeyboardInterrupt):
-        run("stopped", stop)
-    resumed = run("stopped")
-    assert resumed.losses == whole.losses
-    first, second = toy.weights(whole.checkpoint), toy.weights(resumed.checkpoint)
-    assert all(torch.equal(first[k], second[k]) for k in first)
-
-
-def test_phase3_weights_go_into_a_fresh_generator(tmp_path, phase2_checkpoint):
-    generator = toy.Generator()
-    config = phase3_config(loop=toy.loop(ema=0.0))
-    result = phase3.run(config, toy.data(), tmp_path, generator=generator, start=phase2_checkpoint)
-    fresh = toy.Generator()
-    null = phase3.load_generator(result.checkpoint, fresh)
-    assert null.shape == (2, toy.CAPTION)
-    assert all(torch.equal(a, b) for a, b in zip(generator.parameters(), fresh.parameters()))
-    with pytest.raises(CheckpointError, match="not of Phase 3"):
-        phase3.load_generator(phase2_checkpoint, toy.Generator())
-
-
 def test_frames_of_a_conditioning():
     latents = np.random.default_rng(0).standard_normal((5, toy.CHANNELS, toy.FRAMES, 4, 4)).astype(np.float32)
     vae = toy.Vae()
@@ -224,7 +150,7 @@ def test_features_of_other_sizes_are_refused(tmp_path):
 
 
 def test_every_recipe_configuration_survives_json():
-    for config in (phase1.Phase1Config(toy.FUSION), arm_config("vlm_only"), phase3_config()):
+    for config in (phase1.Phase1Config(toy.FUSION), arm_config("vlm_only"), phase3.Phase3Config(toy.FUSION)):
         assert from_json(type(config), to_json(config)) == config
         assert json.loads(to_json(config))
 

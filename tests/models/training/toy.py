@@ -1,12 +1,17 @@
 """A small world for the training tests: features with an answer in them, a frozen VAE, a generator with adapters."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from models.decoder.conditions import Conditions
 from models.encoders.base import grid_positions
+from models.fusion.conditioning import cells_of
 from models.fusion.config import FusionConfig
 from models.training.config import LoopConfig
 from models.training.data import Reader, TokenSource, TrainingData
@@ -86,19 +91,31 @@ class Generator(nn.Module):
         super().__init__()
         torch.manual_seed(7)
         self.base = nn.Linear(2 * CHANNELS + CAPTION + 1, CHANNELS).requires_grad_(False)
-        self.told: list[Tensor] = []
+        self.told: list[Conditions] = []
+        self.checkpointing = False
 
     def add_lora(self, rank: int) -> None:
         self.down = nn.Linear(self.base.in_features, rank, bias=False)
         self.up = nn.Linear(rank, CHANNELS, bias=False)
         nn.init.zeros_(self.up.weight)
 
-    def velocity(self, noisy: Tensor, sigma: Tensor, condition_latents: Tensor, semantic_tokens: Tensor) -> Tensor:
-        self.told.append(semantic_tokens.detach())
+    def save_lora(self, folder: Path) -> None:
+        folder.mkdir()
+        save_file({"up": self.up.weight.detach()}, folder / "adapters.safetensors")
+
+    def enable_gradient_checkpointing(self) -> None:
+        self.checkpointing = True
+
+    def pack(self, latents: Tensor) -> Tensor:
+        return cells_of(latents).flatten(1, 2)
+
+    def velocity(self, noisy: Tensor, sigma: Tensor, conditions: Conditions) -> Tensor:
+        self.told.append(replace(conditions, semantic=conditions.semantic.detach().clone()))
         length = noisy.shape[1]
-        said = semantic_tokens.mean(1, keepdim=True).expand(-1, length, -1)
+        where = torch.zeros_like(noisy) if conditions.latents is None else conditions.latents
+        said = conditions.semantic.mean(1, keepdim=True).expand(-1, length, -1)
         level = sigma[:, None, None].expand(-1, length, 1)
-        features = torch.cat([noisy, condition_latents, said, level], dim=-1)
+        features = torch.cat([noisy, where, said, level], dim=-1)
         return self.base(features) + self.up(self.down(features))
 
 

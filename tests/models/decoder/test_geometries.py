@@ -1,0 +1,68 @@
+"""Decoders of other sizes than LTX 2B's: every size comes from the checkpoint, none from here."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from models.decoder.conditions import Conditions
+from models.decoder.grid import GridError, VideoGrid
+from models.decoder.sampling import SamplingConfig, sample
+from models.decoder.vae import LatentGeometry
+from tests.models.decoder import small
+
+SIZE = (32, 48)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One decoder: arguments of its VAE and its transformer, the geometry that they make, a clip's length."""
+
+    vae: dict[str, int]
+    transformer: dict[str, int]
+    geometry: LatentGeometry
+    frames: int
+
+
+CASES = {
+    "one token a cell": Case(
+        {"channels": 24, "patch": 4, "scalings": 2}, {"captions": 40, "heads": 4}, LatentGeometry(24, 16, 4), 17
+    ),
+    "patches of 2x2": Case(
+        {"channels": 6, "patch": 1, "scalings": 3},
+        {"captions": 56, "heads": 3, "patch": 2},
+        LatentGeometry(6, 8, 8),
+        9,
+    ),
+    "patches of 3x2x2": Case(
+        {"channels": 5, "patch": 2, "scalings": 1},
+        {"captions": 16, "patch": 2, "patch_t": 3},
+        LatentGeometry(5, 4, 2),
+        17,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_a_clip_goes_through_a_decoder_of_other_sizes(case):
+    geometry, frames, choices = case.geometry, case.frames, case.transformer
+    vae = small.vae(**case.vae)
+    assert vae.geometry == geometry
+    clip = torch.randint(0, 256, (2, frames, *SIZE, 3), dtype=torch.uint8)
+    latents = vae.encode(clip)
+    shape = geometry.shape(frames, *SIZE)
+    assert latents.shape == (2, geometry.channels, *shape)
+
+    width = geometry.channels * choices.get("patch", 1) ** 2 * choices.get("patch_t", 1)
+    generator = small.generator(small.transformer(width, **choices), VideoGrid(*shape, geometry))
+    words = generator.captions(["a small red ring moves up then left", "a large circle"])
+    assert words[0].shape[-1] == choices["captions"]
+    told = Conditions(*words, latents=generator.pack(latents))
+    drawn = sample(generator, told, SamplingConfig(steps=2), torch.Generator().manual_seed(0))
+    assert drawn.shape == latents.shape
+    assert vae.decode(drawn).shape == (2, 3, frames, *SIZE)
+
+
+def test_a_transformer_of_another_vae_is_refused():
+    with pytest.raises(GridError, match=r"tokens of 24 channels, the VAE's latents make 6;"):
+        small.generator(small.transformer(24), VideoGrid(2, 4, 4, LatentGeometry(6, 8, 8)))
