@@ -17,6 +17,7 @@ from statistics import median
 import torch
 
 from models.bench import workspace
+from models.bench.setting import BenchError
 from models.data.features import extract
 from models.data.shards import ClipShards
 from models.encoders.base import Encoder
@@ -25,7 +26,10 @@ from models.encoders.stored import tokens_of
 from models.memory import peak_resident
 from models.standins import shelf
 
+ENCODERS = ("dinov2", "qwen")
 GOAL = 0.9
+FLAT = 1.05
+"""How much higher than at the fewest clips the peak may be at the most and still be called flat."""
 FEW, MANY, ROUNDS = 100, 1000, 5
 
 
@@ -57,8 +61,10 @@ def measure(name: str, *, few: int = FEW, many: int = MANY, rounds: int = ROUNDS
     """The stand-in of an encoder, on generated clips: speed on the few, memory on both.
 
     Raises:
-        WeightsError: there is no stand-in of this encoder.
+        BenchError: there is no stand-in of this encoder.
     """
+    if name not in ENCODERS:
+        raise BenchError(f"bench: no stand-in of an encoder {name!r}; there are {' and '.join(ENCODERS)}")
     encoder = load_encoder(name, shelf.folder(name), stride=workspace.TEMPORAL)
     with tempfile.TemporaryDirectory() as folder:
         places = {clips: Path(folder) / str(clips) for clips in (few, many)}

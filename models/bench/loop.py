@@ -4,9 +4,10 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import isqrt
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 from models.bench import workspace
@@ -29,24 +30,27 @@ from models.training.stores import training_data
 GOALS = {"step": 1.05, "data_wait": 0.01, "checkpoint": 0.02}
 """At most: the loop's step over the bare one, and shares of the loop's time."""
 CLIPS, ROUNDS = 128, 3
-WARM_UP, STEPS = 4, 36
-"""Steps of a round before those that count, and those; whole rounds of one step with pixels and three without."""
+WARM_UP, STEPS = 4, 24
+"""Steps of a run before those that count, and those; in whole cycles of one step with pixels and three without; one
+more ends with the checkpoint.
+"""
 ARM = "dino_only"
 
 
 @dataclass(frozen=True)
 class LoopFigure:
-    """What the loop costs on this machine; medians of the rounds."""
+    """What the loop costs on this machine."""
 
     steps: int
-    """In each round."""
+    """Of each run that count."""
     loop: float
-    """Seconds a step."""
+    """Seconds a step: the mean of its steps, of each the median over the runs."""
     bare: float
+    """The same of bare steps."""
     data_wait: float
-    """Share of the loop's time spent waiting for batches."""
+    """Share of the loop's time, in all its runs, spent waiting for batches."""
     checkpoint: float
-    """Seconds of one."""
+    """Seconds of one, the median of the runs."""
     checkpoint_every: int
     """Steps."""
 
@@ -72,14 +76,26 @@ def measure(
     vae, perceptual = LTXVae.load(shelf.folder("vae")), Lpips("alex")
     with tempfile.TemporaryDirectory() as folder:
         data = _data(Path(folder), clips, vae)
-        config = phase1.Phase1Config(_fusion(data, fusion), replace(loop, steps=WARM_UP + steps))
+        config = phase1.Phase1Config(_fusion(data, fusion), replace(loop, steps=WARM_UP + steps + 1))
         objective = Reconstruction(config.objective, vae, perceptual)
-        runs, bare = [], []
+        runs, bare = list[_Run](), list[list[float]]()
         for number in range(rounds):
             runs.append(_run(config, data, Path(folder) / f"run-{number}", vae, perceptual))
             bare.append(_bare(config, data, objective))
-    seconds, waits, checkpoints = (median(column) for column in zip(*runs, strict=True))
-    return LoopFigure(steps, seconds, median(bare), waits, checkpoints, loop.checkpoint_every)
+    waited, spent = sum(sum(run.waits) for run in runs), sum(sum(run.seconds) for run in runs)
+    return LoopFigure(
+        steps=steps,
+        loop=_typical([run.seconds for run in runs]),
+        bare=_typical(bare),
+        data_wait=waited / spent,
+        checkpoint=median(run.checkpoint for run in runs),
+        checkpoint_every=loop.checkpoint_every,
+    )
+
+
+def _typical(runs: list[list[float]]) -> float:
+    """A mean step: step by step the runs did the same work, and the median over them drops what disturbed one."""
+    return mean(median(step) for step in zip(*runs, strict=True))
 
 
 def _data(folder: Path, clips: int, vae: LTXVae) -> TrainingData:
@@ -103,8 +119,16 @@ def _fusion(data: TrainingData, sizes: Mapping[str, Any]) -> FusionConfig:
     return FusionConfig(**widths, latent_frames=frames, **grids, **sizes)
 
 
-def _run(config: phase1.Phase1Config, data: TrainingData, out: Path, vae: LTXVae, distance: Lpips) -> tuple[float, ...]:
-    """Seconds a step, data-wait share, and seconds of the checkpoint after the last step."""
+@dataclass(frozen=True)
+class _Run:
+    """The steps of a run that count, from the end of one to the end of the next, and the checkpoint after the last."""
+
+    seconds: list[float]
+    waits: list[float]
+    checkpoint: float
+
+
+def _run(config: phase1.Phase1Config, data: TrainingData, out: Path, vae: LTXVae, distance: Lpips) -> _Run:
     rows, ends = list[dict[str, float]](), list[float]()
 
     def note(what: str, done: int, total: int, numbers: dict[str, float]) -> None:
@@ -112,14 +136,13 @@ def _run(config: phase1.Phase1Config, data: TrainingData, out: Path, vae: LTXVae
         ends.append(time.perf_counter())
 
     phase1.run(config, data, out, note, vae=vae, perceptual=distance)
-    counted = rows[WARM_UP:]
-    seconds = sum(row["seconds"] for row in counted)
-    waited = sum(row["seconds"] * row["data_wait"] for row in counted)
-    return seconds / len(counted), waited / seconds, ends[-1] - ends[-2] - rows[-1]["seconds"]
+    whole = [after - before for before, after in pairwise(ends)]
+    waits = [row["seconds"] * row["data_wait"] for row in rows[WARM_UP:-1]]
+    return _Run(whole[WARM_UP - 1 : -1], waits, checkpoint=whole[-1] - rows[-1]["seconds"])
 
 
-def _bare(config: phase1.Phase1Config, data: TrainingData, objective: Reconstruction) -> float:
-    """Seconds of a step that only goes forward, backward and steps the optimizer, its batch in memory."""
+def _bare(config: phase1.Phase1Config, data: TrainingData, objective: Reconstruction) -> list[float]:
+    """Seconds of steps that only go forward, backward and step the optimizer, their batches in memory."""
     loop = config.loop
     fusion = new_fusion(config.fusion, data, ARM, loop.seed, loop.device).train()
     optimizer = optimizer_of(dict(fusion.named_parameters()), {}, loop)
@@ -135,4 +158,4 @@ def _bare(config: phase1.Phase1Config, data: TrainingData, objective: Reconstruc
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         times.append(time.perf_counter() - began)
-    return sum(times[WARM_UP:]) / len(times[WARM_UP:])
+    return times[WARM_UP:-1]
