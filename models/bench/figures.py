@@ -12,6 +12,14 @@ INFERENCE_GB, TRAINING_GB = 33, 43
 RUN_S = 600
 """Of a whole run."""
 WHOLE = ("whole, serial", "whole, parallel streams")
+PROPOSED = {
+    "Qwen2.5-VL encoding": (0.4, 15),
+    "DINOv2 encoding": (0.15, 6),
+    "fusion": (0.05, 2),
+    "LTX generation": (0.8, 8),
+    "whole, serial": (1.4, 31),
+}
+"""Appendix D.1's estimates: seconds and GB."""
 
 
 @dataclass(frozen=True)

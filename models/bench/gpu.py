@@ -100,7 +100,8 @@ def write(bench: GpuBench, out: Path) -> tuple[Path, Path]:
     out.mkdir(parents=True, exist_ok=True)
     document, picture = out / "gpu_bench.json", out / "gpu_bench.png"
     document.write_text(json.dumps(asdict(bench), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    picture.write_bytes(draw(bench.told, bench.machine.gpu, bench.inference, bench.training))
+    judged = bench.setting["size"] == "true"
+    picture.write_bytes(draw(bench.told, bench.machine.gpu, bench.inference, bench.training, judged=judged))
     return document, picture
 
 

@@ -7,7 +7,8 @@ In a store of int8, `tokens` are int8 and beside them stand `tokens.scales`, flo
 (design §4.8): a file is written once and read by itself, so clips that are added later change no scale. Readers get
 floats.
 
-`store.json` is written last, and again after each file. A file that it does not name is none: a kill costs one shard.
+`store.json` is written last, and again after each file. A file that it does not name is none: a kill costs the two
+shards in hand, one being encoded and one being written.
 Features are of one encoder: its fingerprint (weights, geometry, settings) must be the one that the reader expects.
 """
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
-from models.bench import components, figures, gpu, inference, training
+from models.bench import components, figure, figures, gpu, inference, training
 from models.bench.clips import random_frames
 from models.bench.setting import PROFILE, BenchError, setting, true_size
 from models.bench.words import lines, verdicts
@@ -66,6 +66,15 @@ def test_the_document_and_the_figure_are_whole(bench, tmp_path):
     assert read.goals == bench.goals
     assert json.loads(document.read_text())["setting"]["side"] == bench.setting["side"]
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_figure_shows_goals_and_gpu_memory_where_there_are_any(bench):
+    calls = [replace(call, own_gb=5.0, reserved_gb=31.0) for call in bench.inference]
+    phases = [replace(phase, peak_gb=29.0, reserved_gb=30.0) for phase in bench.training]
+    drawn = {judged: figure.draw(bench.told, "a GPU", calls, phases, judged=judged) for judged in (True, False)}
+    plain = figure.draw(bench.told, "a GPU", bench.inference, bench.training, judged=False)
+    assert len({*drawn.values(), plain}) == 3
+    assert figures.PROPOSED.keys() <= {call.name for call in bench.inference}
 
 
 def test_without_diffusers_the_rest_is_measured_and_the_lack_is_named(small, monkeypatch):

@@ -167,7 +167,7 @@ extract(ClipShards(Path(sys.argv[1])), Path(sys.argv[2]), encode, batch=2, **WHO
 
 
 @pytest.mark.parametrize("renames", [3, 4])
-def test_a_kill_costs_at_most_one_shard(shards, extracted, tmp_path, renames):
+def test_a_kill_costs_only_the_shards_in_hand(shards, extracted, tmp_path, renames):
     """Killed before the second file is renamed (3), and before the store names it (4)."""
     command = [sys.executable, "-c", KILLED, str(shards.folder), str(tmp_path), str(renames)]
     killed = subprocess.run(command, cwd=Path(__file__).parents[3], check=False, timeout=60)
