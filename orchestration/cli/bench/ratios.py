@@ -49,7 +49,7 @@ def train(as_json: Json = False) -> None:
         figures = {**vars(found), "shares": shares, "goals": bench.GOALS}
         print_json({"schema": SCHEMA, "bench": "train", **figures})
         return
-    typer.echo(f"Phase 1 with stand-ins on this machine, {found.steps} steps a round")
+    typer.echo(f"Phase 1 with stand-ins on this machine, {found.steps} steps a run")
     typer.echo(f"step {found.loop:.3f} s, bare {found.bare:.3f} s; a checkpoint {found.checkpoint:.3f} s")
     for name, share in shares.items():
         goal = bench.GOALS[name]
