@@ -29,7 +29,7 @@ def save_lora(transformer: LTXVideoTransformer3DModel, folder: Path) -> None:
     LTXPipeline.save_lora_weights(
         folder,
         transformer_lora_layers={**get_peft_model_state_dict(transformer, adapter_name=ADAPTER)},
-        # peft keeps names in sets, whose order changes from one process to the next: equal adapters make equal files
+        # peft keeps names in sets, whose order changes from one process to the next: equal adapters say the same
         transformer_lora_adapter_metadata={k: sorted(v) if isinstance(v, set) else v for k, v in config.items()},
     )
 

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 from skimage.color import rgb2gray
 from skimage.feature import canny
 
-from models.evaluation.inputs import MetricInputError, check_clips
+from models.evaluation.inputs import MetricInputError, check_clips, distinct
 
 PROTOCOL = "Canny sigma 1, one-to-one match within 0.0075 of the diagonal (at least 1 px), per clip over its frames"
 TOLERANCE = 0.0075
@@ -20,9 +20,9 @@ TOLERANCE = 0.0075
 def thin_edges(frames: np.ndarray) -> np.ndarray:
     """Edge pixels of clips uint8 [N, T, H, W, 3] -> bool [N, T, H, W]."""
     check_clips(frames, "edges")
-    grey = rgb2gray(frames).reshape(-1, *frames.shape[2:4])
-    found = [canny(frame, sigma=1.0, low_threshold=0.1, high_threshold=0.2) for frame in grey]
-    return np.stack(found).reshape(frames.shape[:-1])
+    shown, places = distinct(frames)
+    found = [canny(rgb2gray(frame), sigma=1.0, low_threshold=0.1, high_threshold=0.2) for frame in shown]
+    return np.stack(found)[places]
 
 
 def edge_f1(reference: np.ndarray, generated: np.ndarray) -> np.ndarray:

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
+import torch
 
 from models.evaluation import edges, iou, semantic, temporal
-from models.evaluation.inputs import MetricInputError, check_clips, check_pair
+from models.evaluation.inputs import MetricInputError, check_clips, check_pair, chunks, distinct
 from models.evaluation.lpips import Features, Lpips
 from models.evaluation.metric import Metric, bootstrap
 from models.evaluation.segmenter import Segmenter
 from models.evaluation.semantic import SentenceEmbedder
 
 FEATURE_BYTES = 1_500_000_000  # the backbone's features of the true frames are kept up to here, else made again
-CLIPS_AT_ONCE = 8
 Values = dict[str, np.ndarray]
 
 
@@ -47,18 +47,22 @@ class Reference:
         self._kept_bytes = 0
 
     @property
-    def starts(self) -> range:
-        """First clip of each batch in which features are made."""
-        return range(0, len(self.frames), CLIPS_AT_ONCE)
+    def chunks(self) -> list[slice]:
+        """Runs of frames, all clips end to end, in which features are made."""
+        return list(chunks(self._flat))
 
-    def features(self, start: int) -> Features:
-        """Backbone features of the batch of true clips that begins at `start`, frames end to end."""
-        if start in self._features:
-            return self._features[start]
-        made = self.lpips.features(self.frames[start : start + CLIPS_AT_ONCE].reshape(-1, *self.frames.shape[2:]))
+    @property
+    def _flat(self) -> np.ndarray:
+        return self.frames.reshape(-1, *self.frames.shape[2:])
+
+    def features(self, some: slice) -> Features:
+        """Backbone features of a run of frames, one of `chunks`."""
+        if some.start in self._features:
+            return self._features[some.start]
+        made = _features(self.lpips, self._flat[some])
         size = sum(layer.numel() * layer.element_size() for layer in made)
         if self._kept_bytes + size <= FEATURE_BYTES:
-            self._features[start] = made
+            self._features[some.start] = made
             self._kept_bytes += size
         return made
 
@@ -86,8 +90,12 @@ class Reference:
     @cached_property
     def temporal_variance(self) -> np.ndarray:
         """Temporal LPIPS variance of the true clips [N]."""
-        steps = [self._steps(self.features(start)) for start in self.starts]
-        return temporal.temporal_lpips_variance(np.concatenate(steps))
+        last, steps = None, []
+        for some in self.chunks:
+            made = self.features(some)
+            steps.append(self._steps(last, made))
+            last = _last(made)
+        return temporal.temporal_lpips_variance(self._by_clip(steps)[:, 1:])
 
     @cached_property
     def caption_vectors(self) -> np.ndarray | None:
@@ -95,23 +103,27 @@ class Reference:
             return None
         return self.embedder.embed(self.captions)
 
-    def _steps(self, features: Features) -> np.ndarray:
-        return temporal.consecutive_lpips(self.lpips, features, self.frames.shape[1])
+    def _steps(self, last: Features | None, made: Features) -> np.ndarray:
+        """LPIPS of each frame to the one before; what stands for the first of all is never read."""
+        before = _last(made) if last is None else last
+        earlier = [torch.cat([first, layer[:-1]]) for first, layer in zip(before, made, strict=True)]
+        return self.lpips.between(earlier, made)
+
+    def _by_clip(self, parts: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate(parts).reshape(self.frames.shape[:2])
 
     def perceptual(self, generated: np.ndarray) -> Values:
         """LPIPS to the true frames and between consecutive generated frames; each frame is seen once."""
+        flat, last = generated.reshape(-1, *generated.shape[2:]), None
         distances, steps = [], []
-        moving = generated.shape[1] >= 3
-        for start in self.starts:
-            batch = generated[start : start + CLIPS_AT_ONCE]
-            made = self.lpips.features(batch.reshape(-1, *batch.shape[2:]))
-            between = self.lpips.between(self.features(start), made)
-            distances.append(between.reshape(len(batch), -1).mean(1))
-            if moving:
-                steps.append(self._steps(made))
-        values = {"lpips": np.concatenate(distances)}
-        if moving:
-            values["temporal_lpips_variance"] = temporal.temporal_lpips_variance(np.concatenate(steps))
+        for some in self.chunks:
+            made = _features(self.lpips, flat[some])
+            distances.append(self.lpips.between(self.features(some), made))
+            steps.append(self._steps(last, made))
+            last = _last(made)
+        values = {"lpips": self._by_clip(distances).mean(1)}
+        if generated.shape[1] >= temporal.SHORTEST:
+            values["temporal_lpips_variance"] = temporal.temporal_lpips_variance(self._by_clip(steps)[:, 1:])
             values["temporal_lpips_variance_true"] = self.temporal_variance
         return values
 
@@ -133,6 +145,17 @@ class Reference:
             "semantic_consistency_shuffled": "the same with the true captions of all other clips, mean",
         }
         return {name: f"{text}; {setting}" for name, text in texts.items()}
+
+
+def _features(lpips: Lpips, frames: np.ndarray) -> Features:
+    """Backbone features of frames [F, H, W, 3]."""
+    shown, places = distinct(frames[None])
+    return [layer[places[0]] for layer in lpips.features(shown)]
+
+
+def _last(made: Features) -> Features:
+    """Of the last frame alone."""
+    return [layer[-1:].clone() for layer in made]
 
 
 def reconstruction_metrics(

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.evaluation.i3d import SHORTEST, SIZE
-from models.evaluation.inputs import MetricInputError, check_clips
+from models.evaluation.inputs import MetricInputError, check_clips, chunks
 from models.evaluation.lpips import to_signed
 from models.evaluation.metric import Metric, point
 
@@ -32,12 +32,16 @@ def fvd_name(n: int) -> str:
 
 def prepare(clip: np.ndarray) -> Tensor:
     """One clip uint8 [T, H, W, 3] -> [1, 3, max(T, 16), 224, 224] in [-1, 1]."""
-    frames = to_signed(clip)
-    if frames.shape[-2:] != (SIZE, SIZE):
-        frames = F.interpolate(frames, (SIZE, SIZE), mode="bilinear", align_corners=False, antialias=True)
+    frames = torch.cat([_resized(to_signed(clip[some])) for some in chunks(clip)])
     if len(frames) < SHORTEST:
         frames = torch.cat([frames, frames[-1:].expand(SHORTEST - len(frames), -1, -1, -1)])
     return frames.transpose(0, 1).unsqueeze(0)
+
+
+def _resized(frames: Tensor) -> Tensor:
+    if frames.shape[-2:] == (SIZE, SIZE):
+        return frames
+    return F.interpolate(frames, (SIZE, SIZE), mode="bilinear", align_corners=False, antialias=True)
 
 
 @torch.no_grad()

@@ -1,6 +1,12 @@
 """What every metric takes: clips as uint8 [N, T, H, W, 3]. Anything else is refused with its reason, never mended."""
 
+from collections.abc import Iterator
+from itertools import pairwise
+
 import numpy as np
+
+PIXELS_AT_ONCE = 2**20
+"""What a network is shown at once: 256 frames of 64x64, 20 of 224x224, a single one of 1024x1024 or more."""
 
 
 class MetricInputError(ValueError):
@@ -42,6 +48,22 @@ def check_pair(reference: np.ndarray, generated: np.ndarray) -> None:
                 f"{reference.shape[axis]} {what} in the reference, {generated.shape[axis]} in the generated; "
                 "bring both to one length and size first"
             )
+
+
+def distinct(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Clips [N, T, H, W, 3] without the frames that only repeat the one before, and where each frame is to be found:
+    frames [F, H, W, 3] and places int [N, T]. What is looked at frame by frame is looked at once where a clip stands
+    still.
+    """
+    new = np.ones(frames.shape[:2], bool)
+    new[:, 1:] = [[not np.array_equal(*two) for two in pairwise(clip)] for clip in frames]
+    return frames[new], (np.cumsum(new) - 1).reshape(new.shape)
+
+
+def chunks(frames: np.ndarray) -> Iterator[slice]:
+    """Frames [F, H, W, 3] in runs that fit a network's memory, whatever their size."""
+    some = max(1, PIXELS_AT_ONCE // (frames.shape[1] * frames.shape[2]))
+    return (slice(start, start + some) for start in range(0, len(frames), some))
 
 
 def to_bytes(video: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ frames' own size; a clip's value is the mean over its frames. 0 = equal, higher 
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import lpips
@@ -15,14 +15,14 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from models import weights
-from models.evaluation.inputs import MetricInputError, check_pair
+from models.evaluation.inputs import MetricInputError, check_pair, chunks
 from models.frozen import Frozen
 from models.provenance import WeightsError
 
 Net = Literal["alex", "vgg"]
 Features = list[Tensor]
+Progress = Callable[[str, int, int, dict[str, float]], None]
 SMALLEST = {"alex": 31, "vgg": 16}  # below this a backbone's last layer has no cell
-FRAMES_AT_ONCE = 64
 
 
 class Lpips(Frozen):
@@ -59,11 +59,8 @@ class Lpips(Frozen):
         """What the backbone sees in frames uint8 [F, H, W, 3], one tensor a layer: to compare one with several."""
         if min(frames.shape[1:3]) < SMALLEST[self.net]:
             raise MetricInputError(f"LPIPS {self.net}: frames of at least {SMALLEST[self.net]} px are needed")
-        parts = []
-        for start in range(0, len(frames), FRAMES_AT_ONCE):
-            seen = self.model.net(self.model.scaling_layer(to_signed(frames[start : start + FRAMES_AT_ONCE])))
-            parts.append([lpips.normalize_tensor(layer) for layer in seen])
-        return [torch.cat(layers) for layers in zip(*parts, strict=True)]
+        seen = self.model.net(self.model.scaling_layer(to_signed(frames)))
+        return [lpips.normalize_tensor(layer) for layer in seen]
 
     @torch.no_grad()
     def between(self, first: Features, second: Features) -> np.ndarray:
@@ -73,14 +70,17 @@ class Lpips(Frozen):
         return torch.stack(layers).sum(0).double().numpy()
 
 
-def clip_lpips(model: Lpips, reference: np.ndarray, generated: np.ndarray) -> np.ndarray:
+def clip_lpips(
+    model: Lpips, reference: np.ndarray, generated: np.ndarray, progress: Progress = lambda *_: None
+) -> np.ndarray:
     """Mean LPIPS over the frames of each clip: two uint8 [N, T, H, W, 3] -> float64 [N]."""
     check_pair(reference, generated)
-    values = [
-        model.between(model.features(true), model.features(made)).mean()
-        for true, made in zip(reference, generated, strict=True)
-    ]
-    return np.array(values)
+    true, made = (side.reshape(-1, *side.shape[2:]) for side in (reference, generated))
+    values = []
+    for some in chunks(true):
+        values.append(model.between(model.features(true[some]), model.features(made[some])))
+        progress(f"LPIPS ({model.net}), frames", min(some.stop, len(true)), len(true), {})
+    return np.concatenate(values).reshape(reference.shape[:2]).mean(1)
 
 
 def to_signed(frames: np.ndarray) -> Tensor:

@@ -14,13 +14,12 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
-from models.evaluation.inputs import check_clips
+from models.evaluation.inputs import check_clips, chunks, distinct
 from models.evaluation.lpips import to_signed
 from models.frozen import Frozen
 from models.provenance import folder_sha256, is_standin
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
-FRAMES_AT_ONCE = 64
 
 
 class Segmenter(Frozen):
@@ -42,12 +41,9 @@ class Segmenter(Frozen):
     def masks(self, frames: np.ndarray) -> np.ndarray:
         """Objects in clips uint8 [N, T, H, W, 3] -> bool [N, T, H, W]."""
         check_clips(frames, "segmenter")
-        flat = frames.reshape(-1, *frames.shape[2:])
-        parts = [
-            pixel_logits(self.model, to_signed(flat[start : start + FRAMES_AT_ONCE])).argmax(1) != 0
-            for start in range(0, len(flat), FRAMES_AT_ONCE)
-        ]
-        return torch.cat(parts).numpy().reshape(frames.shape[:-1])
+        shown, places = distinct(frames)
+        parts = [pixel_logits(self.model, to_signed(shown[some])).argmax(1) != 0 for some in chunks(shown)]
+        return torch.cat(parts).numpy()[places]
 
 
 def pixel_logits(model: SegformerForSemanticSegmentation, images: Tensor) -> Tensor:

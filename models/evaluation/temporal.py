@@ -4,23 +4,16 @@ Protocol: LPIPS between consecutive frames of a clip, its variance over time (po
 true clip, and the dynamic degree: mean absolute change of a pixel from frame to frame, in 0..1, of both.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
-from models.evaluation.inputs import MetricInputError, check_clips
-from models.evaluation.lpips import Features, Lpips
+from models.evaluation.inputs import check_clips
 
+SHORTEST = 3
+"""Frames of a clip that has a variance over time."""
 DYNAMIC_PROTOCOL = "mean absolute change of a pixel between consecutive frames, 0..1"
 PROTOCOL = "variance over time of LPIPS (alex) between consecutive generated frames; dynamic degree beside it"
-
-
-def consecutive_lpips(model: Lpips, features: Features, frames_per_clip: int) -> np.ndarray:
-    """LPIPS of each frame to the next, from the features of whole clips laid end to end -> float64 [N, T-1]."""
-    if frames_per_clip < 3:
-        raise MetricInputError("temporal variance needs clips of at least 3 frames")
-    clips = [layer.unflatten(0, (-1, frames_per_clip)) for layer in features]
-    earlier = [layer[:, :-1].flatten(0, 1) for layer in clips]
-    later = [layer[:, 1:].flatten(0, 1) for layer in clips]
-    return model.between(earlier, later).reshape(-1, frames_per_clip - 1)
 
 
 def temporal_lpips_variance(steps: np.ndarray) -> np.ndarray:
@@ -31,4 +24,9 @@ def temporal_lpips_variance(steps: np.ndarray) -> np.ndarray:
 def dynamic_degree(frames: np.ndarray) -> np.ndarray:
     """Mean absolute change of a pixel between consecutive frames of uint8 clips, in 0..1 -> [N]."""
     check_clips(frames, "dynamic degree")
-    return np.abs(np.diff(frames.astype(np.int16), axis=1)).mean(axis=(1, 2, 3, 4)) / 255
+    changes = [[_change(*two) for two in pairwise(clip)] for clip in frames]
+    return np.array([np.mean(change) if change else np.nan for change in changes]) / 255
+
+
+def _change(frame: np.ndarray, following: np.ndarray) -> float:
+    return float(np.abs(following.astype(np.int16) - frame).mean())

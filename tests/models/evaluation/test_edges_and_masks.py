@@ -7,7 +7,7 @@ from skimage.segmentation import find_boundaries
 
 from models.evaluation import baselines, temporal
 from models.evaluation.edges import edge_f1, matched_edges, thin_edges
-from models.evaluation.inputs import MetricInputError, check_clips, to_bytes
+from models.evaluation.inputs import MetricInputError, check_clips, distinct, to_bytes
 from models.evaluation.iou import mask_iou
 
 
@@ -119,3 +119,12 @@ def test_decoded_clips_become_bytes():
     video[0, 0, 0, 0, 0] = np.nan
     with pytest.raises(MetricInputError, match="NaN"):
         to_bytes(video)
+
+
+def test_frames_that_repeat_the_one_before_are_left_out_and_found_again():
+    frames = np.random.default_rng(0).integers(0, 256, (3, 4, 8, 8, 3), np.uint8)
+    frames[1] = frames[1, :1]
+    frames[2, 2] = frames[2, 1]
+    shown, places = distinct(frames)
+    assert shown.shape == (4 + 1 + 3, 8, 8, 3)
+    assert np.array_equal(shown[places], frames)

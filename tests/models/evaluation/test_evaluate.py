@@ -6,7 +6,8 @@ import torch
 
 from models.evaluation import baselines
 from models.evaluation.evaluate import Reference, reconstruction_metrics, summarise
-from models.evaluation.inputs import MetricInputError
+from models.evaluation.inputs import MetricInputError, distinct
+from models.evaluation.iou import mask_iou
 from models.evaluation.lpips import clip_lpips
 from models.evaluation.segmenter import Segmenter, SegmenterRecipe, train_segmenter
 
@@ -77,7 +78,22 @@ def test_the_true_side_is_seen_once(squares, segmenter, lpips_alex, monkeypatch)
     own = Reference(squares[0], lpips_alex, masks=squares[1], segmenter=segmenter)
     for _ in range(3):
         reconstruction_metrics(own, squares[0])
-    assert sum(seen) == 4 * 12 * 4
+    assert sum(seen) == 4 * len(distinct(squares[0])[0])
+
+
+def test_a_frame_that_only_repeats_is_looked_at_once(squares, segmenter, lpips_alex, monkeypatch):
+    frames = squares[0] + np.arange(4, dtype=np.uint8)[:, None, None, None]
+    frames[:, 2] = frames[:, 1]
+    frames[0, 3] = frames[0, 0]  # comes back later: counted again
+    own, seen = Reference(squares[0], lpips_alex, masks=squares[1], segmenter=segmenter), []
+    _ = own.temporal_variance
+    original = type(lpips_alex).features
+    monkeypatch.setattr(type(lpips_alex), "features", lambda self, x: seen.append(len(x)) or original(self, x))
+    values = reconstruction_metrics(own, frames)
+    assert sum(seen) == 12 * 3
+    np.testing.assert_allclose(values["lpips"], clip_lpips(lpips_alex, squares[0], frames), rtol=1e-4, atol=1e-7)
+    frame_by_frame = segmenter.masks(frames.reshape(-1, 1, *frames.shape[2:])).reshape(frames.shape[:-1])
+    np.testing.assert_array_equal(values["spatial_iou"], mask_iou(squares[1], frame_by_frame))
 
 
 def test_without_true_masks_the_protocol_says_so(squares, segmenter, lpips_alex):
