@@ -3,6 +3,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 UV_VERSION := 0.13.9
+OUT ?= .foresight/bench
 # Every worker imports the same libraries; where their bytecode is not kept, an import takes more than twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 export HF_HUB_OFFLINE := 1
@@ -12,7 +13,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: help setup demo test stack-test check ui report clean
+.PHONY: help setup demo test stack-test check ui report gpu-bench clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +38,9 @@ ui: setup ## Dagster's and MLflow's UIs on loopback, over what was run
 
 report: setup ## the page for the chair
 	$(BIN)/foresight report --out foresight-report.html
+
+gpu-bench: setup ## times and memory at the proposal's sizes on this GPU, into OUT; small sizes where there is none
+	$(BIN)/python -m models.bench.gpu --out $(OUT)
 
 test: setup ## the fast tests
 	$(BIN)/foresight weights fetch

@@ -7,12 +7,15 @@ In a store of int8, `tokens` are int8 and beside them stand `tokens.scales`, flo
 (design §4.8): a file is written once and read by itself, so clips that are added later change no scale. Readers get
 floats.
 
-`store.json` is written last, and again after each file. A file that it does not name is none: a kill costs one shard.
+`store.json` is written last, and again after each file. A file that it does not name is none: a kill costs the two
+shards in hand, one being encoded and one being written.
 Features are of one encoder: its fingerprint (weights, geometry, settings) must be the one that the reader expects.
 """
 
 import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,8 +25,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import save
 
 from models.data import Progress, file_sha256, no_progress, write_durably
+from models.data.ahead import ahead
 from models.data.quantisation import LEAST_COSINE, QuantisationError, dequantise, quantise, token_cosine
-from models.data.shards import ClipShards, gather, mapped
+from models.data.shards import ClipShards, gather, mapped, unmap
 
 STORE = "store.json"
 SHARED = ("positions",)
@@ -149,17 +153,41 @@ def extract(
         raise FeatureError(f"{name}: precision {precision!r} is unknown; use {' or '.join(PRECISIONS)}")
     writer = FeatureWriter(out_dir, Store(name, fingerprint, encoder or name, weights_sha256, standin, precision))
     todo = {shard: sha for shard, sha in shards.shard_sha256.items() if not writer.done(shard, sha)}
+    batches = {shard: _batches(shards.ids_of(shard), batch) for shard in todo}
     total, done = sum(len(shards.ids_of(shard)) for shard in todo), 0
-    for shard, sha256 in todo.items():
-        ids, parts = shards.ids_of(shard), []
-        for first in range(0, len(ids), batch):
-            picked = ids[first : first + batch]
-            parts.append(_storable(encode(shards.frames(picked)), picked, name))
-            done += len(picked)
-            progress(f"features: {name}", done, total, {})
+
+    def read(part: tuple[list[str], bool]) -> np.ndarray:
+        ids, last = part
+        frames = shards.frames(ids)
+        if last:
+            unmap()  # a shard is read once; memory must not grow with their number
+        return frames
+
+    def store(shard: str, made: list[dict[str, np.ndarray]]) -> None:
+        parts = [_storable(tensors, ids, name) for tensors, ids in zip(made, batches[shard], strict=True)]
         joined = _joined(parts, name)
-        writer.write(shard, sha256, _in_int8(joined, name, shard) if precision == INT8 else joined)
+        writer.write(shard, todo[shard], _in_int8(joined, name, shard) if precision == INT8 else joined)
+
+    # The encoder never waits for the disk: the next batch is read, and the last shard written, beside it.
+    reads = [(ids, ids is some[-1]) for some in batches.values() for ids in some]
+    with ThreadPoolExecutor(1) as beside, closing(ahead(read, reads)) as frames:
+        written: Future[None] | None = None
+        for shard, some in batches.items():
+            made = []
+            for ids in some:
+                made.append(encode(next(frames)))
+                done += len(ids)
+                progress(f"features: {name}", done, total, {})
+            if written is not None:
+                written.result()  # so that only one shard waits in memory
+            written = beside.submit(store, shard, made)
+        if written is not None:
+            written.result()
     return done
+
+
+def _batches(ids: Sequence[str], size: int) -> list[list[str]]:
+    return [list(ids[first : first + size]) for first in range(0, len(ids), size)]
 
 
 def _storable(tensors: dict[str, np.ndarray], ids: Sequence[str], name: str) -> dict[str, np.ndarray]:
@@ -171,7 +199,7 @@ def _storable(tensors: dict[str, np.ndarray], ids: Sequence[str], name: str) -> 
             raise FeatureError(f"{name}: {key} is {list(array.shape)} for {len(ids)} clips; clips come first")
         if np.issubdtype(array.dtype, np.floating):
             with np.errstate(over="ignore"):
-                array = array.astype(np.float16)
+                array = array.astype(np.float16, copy=False)
             if not np.isfinite(array).all():
                 raise FeatureError(f"{name}: {key} is not finite in fp16 in {ids[0]} .. {ids[-1]}; scale the encoder")
         stored[key] = np.ascontiguousarray(array)

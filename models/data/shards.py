@@ -306,6 +306,11 @@ def mapped(path: Path):
     return _opened(path, status.st_ino, status.st_mtime_ns)
 
 
+def unmap() -> None:
+    """Close the mapped files; until then the pages that were read of them count as memory of this process."""
+    _opened.cache_clear()
+
+
 def gather(places: Iterable[tuple[Path, int]], name: str) -> np.ndarray:
     """Rows of a tensor out of many memory-mapped files, stacked in the order asked for; only those rows are read."""
     rows = [mapped(path).get_slice(name)[row : row + 1] for path, row in places]

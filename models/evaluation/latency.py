@@ -6,8 +6,6 @@ memory, which is called so and is no VRAM. What was called (resolution, frames, 
 caller's to name in `setting`.
 """
 
-import resource
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ import torch
 from scipy import stats
 
 from models.evaluation.metric import Metric, point
+from models.memory import peak_resident
 
 WARM_UP = 5
 CALLS = 50
@@ -77,9 +76,5 @@ def measure_latency(
     if on_gpu:
         allocated, reserved = torch.cuda.max_memory_allocated(device) / GB, torch.cuda.max_memory_reserved(device) / GB
         return Latency(seconds, setting, "torch.cuda peak allocated", allocated, reserved)
-    return Latency(seconds, setting, "peak resident memory of the process (no GPU: not VRAM)", _peak_rss_gb(), None)
-
-
-def _peak_rss_gb() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024) / GB
+    held = peak_resident() / GB
+    return Latency(seconds, setting, "peak resident memory of the process (no GPU: not VRAM)", held, None)

@@ -46,8 +46,9 @@ class QwenRecipe:
     seed: int = 0
 
 
-def build_processor() -> Qwen2_5_VLProcessor:
-    sizes = {"patch_size": PATCH, "merge_size": 2, "temporal_patch_size": 2, "do_resize": False}
+def build_processor(patch: int = PATCH) -> Qwen2_5_VLProcessor:
+    """The processor of frames cut into patches of so many pixels; frames keep their size."""
+    sizes = {"patch_size": patch, "merge_size": 2, "temporal_patch_size": 2, "do_resize": False}
     return Qwen2_5_VLProcessor(
         image_processor=Qwen2VLImageProcessor(**sizes),
         tokenizer=words.build(),

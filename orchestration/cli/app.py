@@ -1,6 +1,4 @@
-"""`foresight`: the command line. Each command is its own module, imported when it is called, so that help is there at
-once.
-"""
+"""`foresight`: the command line. A command is a module or a package, imported when called, so that help is quick."""
 
 import importlib
 from collections.abc import Callable

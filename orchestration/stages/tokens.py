@@ -8,8 +8,6 @@ the same fingerprint are never made again.
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from orchestration.profile import weights_folder
 from orchestration.stages.parameters import section
 from orchestration.versioning import fingerprint
@@ -66,19 +64,6 @@ def _load(stage: str, params: dict[str, Any]) -> Any:
 
 def _encode(stage: str, network: Any) -> Any:
     """uint8 [n, T, H, W, 3] to the named arrays of the store."""
-    import torch
+    from models.encoders.stored import latents_of, tokens_of
 
-    device = next(network.parameters()).device
-
-    def encode(frames: np.ndarray) -> dict[str, np.ndarray]:
-        clips = torch.from_numpy(np.ascontiguousarray(frames)).to(device)
-        if stage == "latents":
-            return {"latents": network.encode(clips).float().cpu().numpy()}
-        made = network(clips)
-        return {
-            "tokens": made.tokens.float().cpu().numpy(),
-            "positions": made.positions[0].cpu().numpy(),
-            "mask": made.mask.cpu().numpy(),
-        }
-
-    return encode
+    return latents_of(network) if stage == "latents" else tokens_of(network)

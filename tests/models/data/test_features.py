@@ -5,11 +5,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from models.data import WriteError, features, write_durably
 from models.data.features import FeatureError, FeatureStore, extract
 from models.data.shards import ClipShards, build_shards
 
@@ -165,7 +167,7 @@ extract(ClipShards(Path(sys.argv[1])), Path(sys.argv[2]), encode, batch=2, **WHO
 
 
 @pytest.mark.parametrize("renames", [3, 4])
-def test_a_kill_costs_at_most_one_shard(shards, extracted, tmp_path, renames):
+def test_a_kill_costs_only_the_shards_in_hand(shards, extracted, tmp_path, renames):
     """Killed before the second file is renamed (3), and before the store names it (4)."""
     command = [sys.executable, "-c", KILLED, str(shards.folder), str(tmp_path), str(renames)]
     killed = subprocess.run(command, cwd=Path(__file__).parents[3], check=False, timeout=60)
@@ -194,3 +196,52 @@ def test_reading_opens_no_file_twice(shards, extracted):
     for _ in range(50):
         store.read(["c0", "c5", "c7"])
     assert len(list(descriptors.iterdir())) == before
+
+
+def test_extraction_maps_one_shard_at_a_time(shards, tmp_path, monkeypatch):
+    """Pages read of a mapped shard count as memory: with all of them mapped it would grow with the data."""
+    seen, read = [], shards.frames
+
+    def reading(ids):
+        frames = read(ids)
+        maps = Path("/proc/self/maps").read_text().splitlines()
+        seen.append({line.split()[-1] for line in maps if str(shards.folder) in line})
+        return frames
+
+    monkeypatch.setattr(shards, "frames", reading)
+    extract(shards, tmp_path / "features", encode, batch=2, **WHOSE)
+    assert len(set.union(*seen)) == len(shards.shard_sha256)
+    assert max(map(len, seen)) == 1
+
+
+def test_the_encoder_does_not_wait_for_the_disk(shards, tmp_path, monkeypatch):
+    """A shard is written while the next is encoded: here its writing waits for just that."""
+    calls, next_shard = [], threading.Event()
+
+    def encoding(frames):
+        calls.append(len(frames))
+        if sum(calls) > len(shards.ids_of("shard-00000.safetensors")):
+            next_shard.set()
+        return encode(frames)
+
+    def writing(path, data):
+        assert next_shard.wait(10)
+        return write_durably(path, data)
+
+    monkeypatch.setattr(features, "write_durably", writing)
+    assert extract(shards, tmp_path / "features", encoding, batch=2, **WHOSE) == 8
+    assert FeatureStore(tmp_path / "features", shards).verify() == 3
+
+
+def test_a_disk_that_refuses_ends_the_extraction(shards, tmp_path, monkeypatch):
+    """Also where it is full at the last shard: nothing may end well that was not stored."""
+
+    def full(path, data):
+        if path.name == list(shards.shard_sha256)[-1]:
+            raise WriteError(f"{path}: No space left on device")
+        return write_durably(path, data)
+
+    monkeypatch.setattr(features, "write_durably", full)
+    with pytest.raises(WriteError, match="No space left"):
+        extract(shards, tmp_path / "features", encode, **WHOSE)
+    assert FeatureStore(tmp_path / "features", shards).missing == [list(shards.shard_sha256)[-1]]

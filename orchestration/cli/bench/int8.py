@@ -1,62 +1,16 @@
-"""`foresight bench`: figures about this project's own speed. Ratios are of one run on one machine."""
+"""`foresight bench cache`: what int8 saves and what it costs."""
 
-from statistics import median
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestration.cli.bench.options import SCHEMA, Json, verdict
 from orchestration.cli.exits import exits, print_json
 
 if TYPE_CHECKING:
     from orchestration.cache_effect import Effect
 
-bench_app = typer.Typer(no_args_is_help=True, help="Measure what this project promises of its own speed.")
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
-
-@bench_app.command()
-def dagster(as_json: Json = False) -> None:
-    """The last run that made phases, over its workers' own time: what going through Dagster costs. Goal: at most 1.15.
-
-    Example: foresight bench dagster
-    """
-    with exits():
-        from orchestration.home import Home
-        from orchestration.overhead import of_last_full_run
-
-        found = of_last_full_run(Home.find())
-    if as_json:
-        print_json({"schema": "foresight.bench/1", "bench": "dagster", **vars(found), "ratio": found.ratio})
-        return
-    typer.echo(f"run {found.run_seconds:.1f} s, workers {found.worker_seconds:.1f} s in {found.stages} stages")
-    typer.echo(f"ratio {found.ratio:.3f} (goal: at most 1.15)")
-
-
-@bench_app.command()
-def definitions(
-    repeats: Annotated[int, typer.Option(min=1, help="Fresh processes to start.")] = 5, as_json: Json = False
-) -> None:
-    """Seconds that a fresh process takes to load Dagster's definitions. Goal: under 3.
-
-    Example: foresight bench definitions --repeats 3
-    """
-    import subprocess
-    import sys
-    import time
-
-    times = []
-    with exits():
-        for _ in range(repeats):
-            began = time.perf_counter()
-            subprocess.run([sys.executable, "-c", "import orchestration.definitions"], check=True, capture_output=True)
-            times.append(time.perf_counter() - began)
-    if as_json:
-        print_json({"schema": "foresight.bench/1", "bench": "definitions", "seconds": times, "median": median(times)})
-        return
-    typer.echo(f"definitions load in {median(times):.2f} s, median of {repeats} (goal: under 3 s)")
-
-
-@bench_app.command()
 def cache(
     data: Annotated[str, typer.Option("--data", metavar="NAME", help="The dataset.")] = "moving_shapes",
     as_json: Json = False,
@@ -75,13 +29,13 @@ def cache(
         sizes, effects = measure(store), on_phase1(home, data, store)
     if as_json:
         phase1 = None if effects is None else {name: effect.document() for name, effect in effects.items()}
-        document = {"schema": "foresight.bench/1", "bench": "cache", "dataset": data, **sizes.document()}
+        document = {"schema": SCHEMA, "bench": "cache", "dataset": data, **sizes.document()}
         print_json({**document, "phase1": phase1})
         return
     told = ", ".join(f"{precision} {size:,.0f} bytes a clip" for precision, size in sizes.bytes_a_clip.items())
     typer.echo(f"{sizes.clips} clips of {data}{', encoded by a stand-in' if sizes.standin else ''}")
     typer.echo(f"{told}; int8 is {sizes.ratio:.3f} of float16")
-    met = "met" if sizes.close_enough else "missed"
+    met = verdict(sizes.close_enough)
     typer.echo(f"cosine: least {sizes.least_cosine:.6f}, mean {sizes.mean_cosine:.6f} (goal: least 0.999; {met})")
     for one in sizes.projections():
         size = "as measured" if one.size == "measured" else "of 5 x 256 x 1536"

@@ -1,0 +1,12 @@
+"""`foresight bench`: figures about this project's own speed. Ratios are of one run on one machine."""
+
+import typer
+
+from orchestration.cli.bench.gpu import latency, vram
+from orchestration.cli.bench.int8 import cache
+from orchestration.cli.bench.overhead import dagster, definitions
+from orchestration.cli.bench.ratios import encode, train
+
+bench_app = typer.Typer(no_args_is_help=True, help="Measure what this project promises of its own speed.")
+for _command in (dagster, definitions, cache, encode, train, latency, vram):
+    bench_app.command()(_command)

@@ -1,0 +1,76 @@
+"""`foresight bench`: what is measured is told with its goal and verdict, as lines and as one document."""
+
+import json
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from models.bench import encode, inference, loop, training
+from models.bench.figures import CallFigure, LeftOut, PhaseFigure
+from orchestration.cli.bench import bench_app
+
+app = typer.Typer()
+app.add_typer(bench_app, name="bench")
+CALL = CallFigure("whole, serial", 0.9, 1.0, 50, 30.0, 32.0, 28.0, "torch.cuda peak allocated")
+PHASE = PhaseFigure("phase3", 0.5, 8, 4, 38_000_000, 40.0, 44.0)
+
+
+def bench(*arguments: str):
+    return CliRunner().invoke(app, ["bench", *arguments])
+
+
+def documented(*arguments: str):
+    done = bench(*arguments, "--json")
+    assert done.exit_code == 0, done.output
+    document = json.loads(done.stdout)
+    assert (document["schema"], document["bench"]) == ("foresight.bench/1", arguments[0])
+    return document
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Figures as they could be, in no time."""
+    peaks = {100: 500_000_000, 1000: 530_000_000}
+    monkeypatch.setattr(encode, "measure", lambda name: encode.EncodeFigure(name, 100, 46.0, 50.0, peaks))
+    monkeypatch.setattr(loop, "measure", lambda *_: loop.LoopFigure(24, 0.52, 0.5, 0.002, 2.0, 100))
+    monkeypatch.setattr(inference, "measure", lambda _: ([CALL], [LeftOut("LPIPS", "not here")]))
+    monkeypatch.setattr(training, "measure", lambda _: ([PHASE], []))
+
+
+@pytest.mark.usefixtures("measured")
+def test_ratios_stand_beside_their_goals():
+    told = bench("encode", "--encoder", "qwen").stdout
+    assert "ratio 0.920 (goal: at least 0.9; met)" in told
+    assert "500 MB at 100 clips, 530 MB at 1,000 clips; ratio 1.060 (goal: at most 1.05; missed)" in told
+    told = bench("train").stdout
+    assert "step: 1.0400 (goal: at most 1.05; met)" in told
+    assert "data wait: 0.0020 (goal: at most 0.01; met)" in told
+    assert "checkpoint: 0.0370 (goal: at most 0.02; missed)" in told
+    assert documented("encode")["goals"] == {"ratio": 0.9, "growth": 1.05}
+    assert documented("train")["shares"]["step"] == pytest.approx(1.04)
+
+
+@pytest.mark.usefixtures("measured")
+@pytest.mark.parametrize(("name", "goals"), [("latency", 2), ("vram", 2)])
+def test_small_sizes_are_told_and_not_judged(name, goals):
+    told = bench(name, "--size", "small").stdout
+    assert "say nothing of the proposal's" in told
+    assert "whole, serial: p50 0.9000 s, p95 1.0000 s of 50 calls" in told
+    assert "left out: LPIPS (not here)" in told
+    document = documented(name, "--size", "small")
+    assert [goal["met"] for goal in document["goals"]] == [None] * goals
+    assert len(document["training"]) == (name == "vram")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["latency", "--size", "huge"], "no size 'huge'; there are true and small"),
+        (["encode", "--encoder", "sam"], "no stand-in of an encoder 'sam'; there are dinov2 and qwen"),
+    ],
+)
+def test_what_there_is_not_is_one_line_and_exit_2(arguments, says):
+    done = bench(*arguments)
+    assert done.exit_code == 2
+    assert done.stderr.splitlines() == [f"foresight: bench: {says}"]
