@@ -1,11 +1,9 @@
 """The batches of a run, in the order of its seed, read ahead by threads."""
 
-from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from typing import TypeAlias
 
+from models.data.ahead import ahead
 from models.training.config import LoopConfig
 from models.training.data import Batch
 from models.training.sampler import Sampler
@@ -30,12 +28,4 @@ def batches(load: Load, ids: Sequence[str], config: LoopConfig, start: int) -> G
         ([ids[i] for i in sampler.take(number * config.batch, config.batch)], number // config.accumulation)
         for number in passes
     )
-    if not config.readers:
-        yield from (load(*one) for one in wanted)
-        return
-    with ThreadPoolExecutor(config.readers) as threads:
-        ahead = deque(threads.submit(load, *one) for one in islice(wanted, config.readers))
-        while ahead:
-            batch = ahead.popleft().result()
-            ahead.extend(threads.submit(load, *one) for one in islice(wanted, 1))
-            yield batch
+    return ahead(lambda one: load(*one), wanted, config.readers)
