@@ -58,10 +58,10 @@ def remove_objects(clips: np.ndarray, masks: np.ndarray | None) -> np.ndarray:
     painted = clips.copy()
     for clip, objects in zip(painted, masks.astype(bool), strict=True):
         for frame, object_ in zip(clip, objects, strict=True):
-            near = binary_dilation(object_, iterations=1)
+            near = binary_dilation(object_)
             if near.any() and not near.all():
-                rows, columns = distance_transform_edt(near, return_distances=False, return_indices=True)
-                frame[:] = frame[rows, columns]
+                places = np.asarray(distance_transform_edt(near, return_distances=False, return_indices=True))
+                frame[:] = frame[places[0], places[1]]
     return painted
 
 
