@@ -7,8 +7,8 @@ import pytest
 from tests.models.training import runs
 from tests.models.training.record_losses import RECORDED, measure
 
-# Ten times the most that rounding was seen to change: 3e-6, over instruction sets (AVX-512, AVX2 and none; of torch, MKL
-# and oneDNN) and 1 to 4 threads.
+# Ten times the most that rounding was seen to change: 3e-6, over 1 to 4 threads and over instruction sets (AVX-512, AVX2
+# and none; of torch, MKL and oneDNN).
 TOLERANCE = 3e-5
 
 
