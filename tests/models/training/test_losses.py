@@ -7,8 +7,8 @@ import pytest
 from tests.models.training import runs
 from tests.models.training.record_losses import RECORDED, measure
 
-# Ten times the most that rounding was seen to change: 3e-6, over 1 to 4 threads and over instruction sets (AVX-512, AVX2
-# and none; of torch, MKL and oneDNN).
+# Ten times the most that rounding was seen to change: 3e-6, over 1 to 4 threads and over the instruction sets that
+# torch, MKL and oneDNN may use (AVX-512, AVX2, none).
 TOLERANCE = 3e-5
 
 
