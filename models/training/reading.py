@@ -28,4 +28,8 @@ def batches(load: Load, ids: Sequence[str], config: LoopConfig, start: int) -> G
         ([ids[i] for i in sampler.take(number * config.batch, config.batch)], number // config.accumulation)
         for number in passes
     )
-    return ahead(lambda one: load(*one), wanted, config.readers)
+
+    def read(one: tuple[list[str], int]) -> Batch:
+        return load(*one)
+
+    return ahead(read, wanted, config.readers)
