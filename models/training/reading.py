@@ -25,7 +25,7 @@ def batches(load: Load, ids: Sequence[str], config: LoopConfig, start: int) -> G
     sampler = Sampler(len(ids), config.seed)
     # Drawn in this thread and waited for in this order: how many threads read, and how fast, changes no batch.
     wanted = (
-        ([ids[i] for i in sampler.take(number * config.batch, config.batch)], number // config.accumulation)
+        ([ids[int(i)] for i in sampler.take(number * config.batch, config.batch)], number // config.accumulation)
         for number in passes
     )
 
