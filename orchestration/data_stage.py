@@ -39,19 +39,28 @@ def make(context: dg.AssetExecutionContext, foresight: Foresight, dataset: Datas
 
 
 def fresh(workspace: Workspace, dataset: Dataset, stage: str) -> bool:
-    """Whether the stage needs nothing. Clips have no command in DVC: what they were made from is asked of their
-    receipt.
+    """Whether the stage needs nothing. DVC does not know all: what clips were made from is asked of their receipt,
+    and by which code features were made of their store.
     """
     if stage == CLIPS:
         from orchestration.stages.clips import asked, receipt
 
         if receipt(workspace.root) != asked(workspace.root):
             return False
-    return workspace.fresh(stage)
+    return not _outdated(workspace, stage) and workspace.fresh(stage)
+
+
+def _outdated(workspace: Workspace, stage: str) -> bool:
+    from orchestration.stages.tokens import FOLDERS, outdated
+
+    return stage in FOLDERS and outdated(workspace.root, stage)
 
 
 def _clear(workspace: Workspace, stage: str) -> None:
-    """Take away what other parameters made: appending to it would mix the two."""
+    """Take away what other parameters or other code made: appending to it would mix the two."""
+    if _outdated(workspace, stage):
+        workspace.remove(stage)
+        return
     if stage != CLIPS:
         workspace.clear(stage)
         return

@@ -12,7 +12,6 @@ from typing import Any
 
 from orchestration.home import Home
 from orchestration.profile import Profile
-from orchestration.versioning import weights_sha256
 from orchestration.workspace import repository_params
 
 GENERATED = "moving_shapes"
@@ -64,10 +63,10 @@ def params(dataset: Dataset, profile: Profile) -> dict[str, Any]:
     table, clips = repository_params(), profile.clips
     table["shards"].update(frames=clips.frames, size=clips.size, clips_per_shard=clips.per_shard)
     for stage, name in (("dinov2", "dinov2"), ("qwen", "qwen"), ("latents", "vae")):
-        folder = profile.weights.folder(name)
-        table[stage].update(
-            weights=getattr(profile.weights, name), weights_sha256=weights_sha256(folder), batch=clips.batch
-        )
+        given = getattr(profile.weights, name)
+        table[stage].update(weights=given.source, weights_sha256=profile.weights.sha256(name), batch=clips.batch)
+        if name in profile.weights.precisions:
+            table[stage]["computed_in"] = profile.weights.precisions[name]
     if dataset.source == GENERATED:
         table["clips"].update(
             train=clips.train, heldout=clips.heldout, frames=clips.frames, size=clips.size, seed=clips.seed

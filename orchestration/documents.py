@@ -36,8 +36,12 @@ QUALIFIERS = (
 Verdict = Literal["GO", "MARGINAL", "NO_GO", "INCONCLUSIVE"]
 Action = Literal["continue", "abort", "simplify", "proceed", "partial_integration", "wait"]
 Arm = Literal["hybrid", "vlm_only", "dino_only"]
-Baseline = Literal["copy_last", "mean_frame", "vae_roundtrip", "shuffled", "ltx_i2v"]
+Baseline = Literal[
+    "without_semantic", "without_spatial", "copy_last", "mean_frame", "vae_roundtrip", "shuffled", "ltx_i2v"
+]
 Phase = Literal[1, 2, 3]
+ABSENT: dict[Baseline, Arm] = {"without_semantic": "dino_only", "without_spatial": "vlm_only"}
+"""Baselines that are the hybrid itself with a stream absent (§2.1): of which arm the tokens are that it is shown."""
 
 
 class DocumentError(ValueError):

@@ -67,7 +67,7 @@ class Job(BaseModel):
             "lora",
             "evaluation" if self.stage == EVALUATE else f"phase{self.phase}",
         }
-        profile = self.profile.model_dump(mode="json", include=said)
+        profile = self.profile.model_dump(mode="json", include=said) | {"precisions": self.profile.weights.precisions}
         parts = (profile, self.data_versions, self.weights, self.input_fingerprints)
         source = source_sha256(*(_JUDGES if self.stage == EVALUATE else _TRAINS))
         return fingerprint({"stage": self.stage, "phase": self.phase, "source": source, "parts": parts})

@@ -24,7 +24,7 @@ from orchestration.profile import Profile
 from orchestration.programme import load as programme
 from orchestration.record import decisions
 from orchestration.resources import Foresight
-from orchestration.versioning import code_commit, weights_sha256
+from orchestration.versioning import code_commit
 
 EVALUATION = "evaluation.json"
 DATA = ("shards", "dinov2", "qwen", "latents")
@@ -142,7 +142,7 @@ def _sha256(profile: Profile, name: str) -> str:
     """The hash of frozen weights: those that `foresight weights fetch` brings, or a folder of the profile's."""
     from models import weights
 
-    return weights.sha256(name) if name in weights.NAMES else weights_sha256(profile.weights.folder(name))
+    return weights.sha256(name) if name in weights.NAMES else profile.weights.sha256(name)
 
 
 def _result(context: dg.AssetExecutionContext, job: Job) -> tuple[dict[str, Any], bool]:

@@ -4,18 +4,27 @@
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from models.decoder.routes import Routes
+from models.encoders.registry import Precision
 from models.fusion.config import Kind, QueryMode
+from models.pretrained import LTX_PARTS, find, hub_folder
+from models.provenance import WeightsError, require_pinned
 from orchestration.home import REPOSITORY
+from orchestration.versioning import weights_hashes, weights_sha256
 
 PROFILES = REPOSITORY / "config" / "profiles"
 DEFAULT = "laptop"
+PARTS = {"ltx": LTX_PARTS}
+"""What of a folder of weights is used, where it is not the whole folder."""
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class ProfileError(ValueError):
@@ -28,18 +37,73 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Pretrained(Part):
+    """Frozen weights, in safetensors; a bare string in a profile is their source alone."""
+
+    source: str = Field(description="a folder, or a hub's `org/name@COMMIT` or `org/name@COMMIT/folder`")
+    sha256: Sha256 | dict[str, Sha256] | None = Field(
+        default=None, description="of the folder, or of each file by its place in it; others are refused"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare(cls, value: Any) -> Any:
+        return {"source": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _stays(self) -> Self:
+        """A hub's name must name a commit: a branch or a tag would be other weights one day."""
+        if "@" in self.source and "$" not in self.source and not local(self.source).is_dir():
+            try:
+                hub_folder(self.source)
+            except WeightsError as error:
+                raise ValueError(str(error)) from error
+        return self
+
+
+class PretrainedEncoder(Pretrained):
+    """A frozen encoder."""
+
+    precision: Precision = Field(default="float32", description="of its parameters and tokens while it computes")
+
+
 class Weights(Part):
-    """Folders of frozen weights: relative ones lie in the repository, $VARIABLES come from the environment."""
+    """Frozen weights: relative folders lie in the repository, $VARIABLES come from the environment."""
 
-    dinov2: str
-    qwen: str
-    vae: str
-    ltx: str
-    segmenter: str
+    dinov2: PretrainedEncoder
+    qwen: PretrainedEncoder
+    vae: Pretrained
+    ltx: Pretrained
+    segmenter: Pretrained
 
-    def folder(self, name: str) -> Path:
-        """The folder of one of them."""
-        return weights_folder(getattr(self, name))
+    def folder(self, name: str, *, fetch: bool = True) -> Path:
+        """The folder of one of them, with the pinned bytes; what a hub has is fetched first, if it may be.
+
+        Raises:
+            ProfileError: it is not there, or not what is pinned.
+        """
+        given: Pretrained = getattr(self, name)
+        with _weights_of(name):
+            folder = weights_folder(given.source, PARTS.get(name, ()), fetch=fetch)
+            if given.sha256 is not None:
+                require_pinned(folder, weights_hashes(folder, PARTS.get(name, ())), given.sha256)
+        return folder
+
+    def sha256(self, name: str) -> str:
+        """The hash of one of them, as it lies there.
+
+        Raises:
+            ProfileError: it is not there, or not what is pinned.
+        """
+        folder = self.folder(name)
+        with _weights_of(name):
+            return weights_sha256(folder, PARTS.get(name, ()))
+
+    @property
+    def precisions(self) -> dict[str, Precision]:
+        """In what each encoder computes."""
+        given = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: one.precision for name, one in given.items() if isinstance(one, PretrainedEncoder)}
 
 
 class Clips(Part):
@@ -126,6 +190,7 @@ class Profile(Part):
     name: str
     device: Literal["cpu", "cuda"]
     threads: int | None = Field(default=None, description="threads of a worker; none leaves it to torch")
+    readers: int = Field(default=1, ge=0, description="threads that read training batches ahead")
     standins: bool
     weights: Weights
     clips: Clips
@@ -141,6 +206,15 @@ class Profile(Part):
     def training(self, phase: int) -> Training:
         """The recipe numbers of a phase."""
         return getattr(self, f"phase{phase}")
+
+
+@contextmanager
+def _weights_of(name: str) -> Iterator[None]:
+    """Say of which of a profile's weights an error is."""
+    try:
+        yield
+    except WeightsError as error:
+        raise ProfileError(f"weights of {name}: {error}") from error
 
 
 def load(name: str = "") -> Profile:
@@ -168,11 +242,21 @@ def located(name: str = "") -> str:
     return str(Path(name).resolve()) if name.endswith((".yaml", ".yml")) else name
 
 
-def weights_folder(name: str) -> Path:
-    """Where a folder of weights named in a profile or in params.yaml lies."""
-    path = Path(os.path.expandvars(name)).expanduser()
+def local(source: str) -> Path:
+    """Where a source of weights would lie if it is a folder.
+
+    Raises:
+        ProfileError: it names an environment variable that is not set.
+    """
+    path = Path(os.path.expandvars(source)).expanduser()
     if "$" in str(path):
         raise ProfileError(
-            f"weights {name!r}: the environment variable is not set; set it to the folder of the weights"
+            f"weights {source!r}: the environment variable is not set; set it to the folder of the weights"
         )
     return path if path.is_absolute() else REPOSITORY / path
+
+
+def weights_folder(source: str, parts: tuple[str, ...] = (), *, fetch: bool = True) -> Path:
+    """The folder of weights that a profile or params.yaml names; see `models.pretrained.find`."""
+    folder = local(source)
+    return find(folder if folder.is_dir() else source, parts, fetch=fetch)

@@ -93,11 +93,10 @@ def feature_table(stage: str) -> Callable[[Workspace], "pd.DataFrame"]:
         import numpy as np
         import pandas as pd
 
-        from models.data.features import FeatureStore
         from models.data.shards import ClipShards
-        from orchestration.stages.tokens import FOLDERS
+        from orchestration.stages.tokens import open_store
 
-        store = FeatureStore(workspace.root / FOLDERS[stage], ClipShards(workspace.root / "shards"))
+        store = open_store(workspace.root, stage, ClipShards(workspace.root / "shards"))
         name, ids, rows = "latents" if stage == "latents" else "tokens", store.shards.ids(), []
         for clip in ids[:: max(1, len(ids) // SAMPLE)]:
             values = store.read([clip], name).astype(np.float32)

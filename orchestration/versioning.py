@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from models.provenance import folder_sha256
+from models.provenance import file_hashes, listing_sha256
 from orchestration.home import REPOSITORY
 
 
@@ -26,12 +26,38 @@ def fingerprint(parts: Mapping[str, Any]) -> str:
 
 @cache
 def source_sha256(*parts: str) -> str:
-    """What the code of files and packages of this repository does: their syntax trees, docstrings left out.
+    """What the code of files and packages of this repository does: their syntax trees without docstrings and without
+    what errors say.
 
-    A comment or a line break changes no result, so it makes none stale.
+    A comment, a line break or another word in an error changes no result, so it makes none stale.
     """
     files = [file for part in parts for file in _python_files(REPOSITORY / part)]
     return fingerprint({str(file.relative_to(REPOSITORY)): _syntax(file) for file in sorted(files)})
+
+
+@cache
+def with_imports(part: str) -> tuple[str, ...]:
+    """A file of this repository and every other one that it imports, itself or through others: what it can call."""
+    found: set[str] = set()
+    waiting = [part]
+    while waiting:
+        file = waiting.pop()
+        if file not in found:
+            found.add(file)
+            waiting += _imported(REPOSITORY / file)
+    return tuple(sorted(found))
+
+
+def _imported(file: Path) -> list[str]:
+    """The files of this repository that a file imports by name, wherever in it; `from a import b` may mean a/b.py."""
+    modules: list[str] = []
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            modules += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            modules += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    paths = (f"{module.replace('.', '/')}{end}" for module in modules for end in (".py", "/__init__.py"))
+    return [path for path in paths if (REPOSITORY / path).is_file()]
 
 
 def _python_files(path: Path) -> list[Path]:
@@ -46,6 +72,8 @@ def _syntax(file: Path) -> str:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
+        elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            node.exc = node.exc.func
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
@@ -58,15 +86,20 @@ def code_commit() -> str:
     return f"{head}+dirty" if _git("status", "--porcelain", "--untracked-files=no") else head
 
 
-def weights_sha256(folder: Path) -> str:
-    """The hash of a folder of weights, kept while its files' names, times and sizes stay: a run asks several times."""
+def weights_hashes(folder: Path, parts: tuple[str, ...] = ()) -> dict[str, str]:
+    """`file_hashes`, kept while the files' names, times and sizes stay: a run asks several times."""
     files = sorted(p for p in folder.rglob("*") if p.is_file())
-    return _weights(folder, tuple((str(p), p.stat().st_mtime_ns, p.stat().st_size) for p in files))
+    return dict(_weights(folder, parts, tuple((str(p), p.stat().st_mtime_ns, p.stat().st_size) for p in files)))
+
+
+def weights_sha256(folder: Path, parts: tuple[str, ...] = ()) -> str:
+    """The hash of a folder of weights, or of these parts of it."""
+    return listing_sha256(weights_hashes(folder, parts))
 
 
 @cache
-def _weights(folder: Path, files: tuple[tuple[str, int, int], ...]) -> str:
-    return folder_sha256(folder)
+def _weights(folder: Path, parts: tuple[str, ...], files: tuple[tuple[str, int, int], ...]) -> dict[str, str]:
+    return file_hashes(folder, parts)
 
 
 def _git(*arguments: str) -> str:

@@ -64,14 +64,15 @@ class Workspace:
             # By the names of today's dvc.yaml: a parameter that the stage did not have then makes other outs too.
             names = stages(self.root / "dvc.yaml")[stage].get("params", [])
             if then != {name: _dotted(now, name) for name in names}:
-                self._remove(stage)
+                self.remove(stage)
 
     def clear_after_clips(self) -> None:
         """Remove everything made of the clips: they are others now, not the same ones and more."""
         for stage in stages(self.root / "dvc.yaml"):
-            self._remove(stage)
+            self.remove(stage)
 
-    def _remove(self, stage: str) -> None:
+    def remove(self, stage: str) -> None:
+        """Remove what a stage made; DVC's cache keeps the bytes."""
         for out in stages(self.root / "dvc.yaml")[stage]["outs"]:
             shutil.rmtree(self.root / _path(out), ignore_errors=True)
 

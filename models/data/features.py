@@ -145,12 +145,14 @@ def extract(
         progress: called as (what, done, total, numbers).
 
     Raises:
-        FeatureError: the folder holds another encoder's features; the encoder gave something that cannot be stored,
-            or not in this precision.
+        FeatureError: there is no clip; the folder holds another encoder's features; the encoder gave something that
+            cannot be stored, or not in this precision.
         WriteError: the disk is full; run again when there is room, finished files are kept.
     """
     if precision not in PRECISIONS:
         raise FeatureError(f"{name}: precision {precision!r} is unknown; use {' or '.join(PRECISIONS)}")
+    if not shards.shard_sha256:
+        raise FeatureError(f"{name}: no clip in {shards.folder}; ingest clips before their features")
     writer = FeatureWriter(out_dir, Store(name, fingerprint, encoder or name, weights_sha256, standin, precision))
     todo = {shard: sha for shard, sha in shards.shard_sha256.items() if not writer.done(shard, sha)}
     batches = {shard: _batches(shards.ids_of(shard), batch) for shard in todo}
@@ -262,6 +264,8 @@ class FeatureStore:
 
     def names(self) -> list[str]:
         """What can be read."""
+        if not self.store.shards:
+            raise FeatureError(f"{self.folder}: no file of features yet; extract again")
         return sorted(set(mapped(self.folder / next(iter(self.store.shards))).keys()) - {SCALES})
 
     def read(self, ids: Sequence[str], name: str = TOKENS) -> np.ndarray:

@@ -21,6 +21,7 @@ from models.decoder import lora
 from models.decoder.captions import CaptionEncoder
 from models.decoder.conditions import Conditions
 from models.decoder.grid import GridError, VideoGrid
+from models.pretrained import LTX_PARTS
 from models.provenance import folder_sha256, is_standin
 
 
@@ -78,7 +79,7 @@ class LTXGenerator(nn.Module):
 
     @classmethod
     def load(cls, folder: Path, grid: VideoGrid) -> Self:
-        """Load transformer/, text_encoder/, tokenizer/ and scheduler/ below `folder`, as LTX's checkpoints lay them."""
+        """Load the `LTX_PARTS` below `folder`, as LTX's checkpoints lay them."""
         transformer = LTXVideoTransformer3DModel.from_pretrained(
             folder / "transformer", use_safetensors=True, torch_dtype=torch.float32
         )
@@ -90,7 +91,7 @@ class LTXGenerator(nn.Module):
             captions,
             scheduler,
             grid,
-            weights_sha256=folder_sha256(folder),
+            weights_sha256=folder_sha256(folder, LTX_PARTS),
             standin=is_standin(folder),
         )
 

@@ -7,8 +7,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from models.encoders.checkpoint import Checkpoint, locate
 from models.frozen import Frozen
+from models.pretrained import Checkpoint, locate
+from models.provenance import Pin
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,12 @@ class Encoder(Frozen):
 
     @classmethod
     def load(
-        cls, weights: Path | str, *, sha256: str | None = None, dtype: torch.dtype = torch.float32, **settings: Any
+        cls, weights: Path | str, *, sha256: Pin | None = None, dtype: torch.dtype = torch.float32, **settings: Any
     ) -> Self:
         """Load a folder of safetensors, or `org/name@COMMIT` of a hub.
 
         Args:
-            sha256: the pinned hash of the weights, if one is.
+            sha256: the pinned hash of the weights, or of each file, if one is.
             dtype: of parameters and tokens.
             settings: what the encoder itself is made with, such as `stride`, the VAE's frames to a latent frame.
 

@@ -11,8 +11,8 @@ from timm.models.eva import checkpoint_filter_fn
 from torch import Tensor
 
 from models.encoders.base import PatchEncoder
-from models.encoders.checkpoint import Checkpoint
 from models.encoders.pixels import normalise
+from models.pretrained import Checkpoint
 from models.provenance import WeightsError
 
 

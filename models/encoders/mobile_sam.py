@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from transformers import SamVisionConfig
 from transformers.models.sam.modeling_sam import SamVisionNeck
 
-from models.encoders.checkpoint import Checkpoint
 from models.encoders.sam import SquareEncoder
+from models.pretrained import Checkpoint
 from models.provenance import WeightsError
 
 SIZE, PATCH = 1024, 16

@@ -11,7 +11,8 @@ from torch import Tensor
 from transformers import BatchFeature, Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
 from models.encoders.base import Encoder, Tokens, on_grid, require_multiple
-from models.encoders.checkpoint import Checkpoint, load_model
+from models.encoders.checkpoint import load_model
+from models.pretrained import Checkpoint
 
 FPS = 8.0
 PROMPT = "Describe what moves in the video and in which order."

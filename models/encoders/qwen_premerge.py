@@ -13,7 +13,8 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTra
 from transformers.vision_utils import get_vision_window_index
 
 from models.encoders.base import Encoder, Tokens, on_grid, require_multiple
-from models.encoders.checkpoint import Checkpoint, load_model
+from models.encoders.checkpoint import load_model
+from models.pretrained import Checkpoint
 
 TOWER_ONLY = {r"^(model\.)?visual\.": ""}
 """The tower's names in a folder of the whole model; the language model is left on the disk."""

@@ -5,6 +5,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from models.provenance import Pin
+
 if TYPE_CHECKING:
     from models.encoders.base import Encoder
 
@@ -42,7 +44,7 @@ NAMES = tuple(ENTRIES)
 
 
 def load_encoder(
-    name: str, weights: Path | str, *, stride: int, sha256: str | None = None, precision: Precision = "float32"
+    name: str, weights: Path | str, *, stride: int, sha256: Pin | None = None, precision: Precision = "float32"
 ) -> "Encoder":
     """A frozen encoder, on the CPU.
 
@@ -50,7 +52,7 @@ def load_encoder(
         name: one of `NAMES`.
         weights: a folder of safetensors, or `org/name@COMMIT` of a hub.
         stride: the VAE's frames to a latent frame; every encoder but `qwen` gives one step to each.
-        sha256: the pinned `folder_sha256` of the weights, if one is.
+        sha256: the pinned `folder_sha256` of the weights, or the sha256 of each file, if they are pinned.
         precision: of its parameters and tokens.
 
     Raises:

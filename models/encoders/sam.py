@@ -12,8 +12,9 @@ from torch.nn import functional
 from transformers import SamVisionModel
 
 from models.encoders.base import Encoder, Tokens
-from models.encoders.checkpoint import Checkpoint, load_model
+from models.encoders.checkpoint import load_model
 from models.encoders.pixels import normalise
+from models.pretrained import Checkpoint
 
 
 def fitted(height: int, width: int, size: int) -> tuple[int, int]:

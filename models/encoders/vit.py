@@ -5,7 +5,8 @@ from typing import Any, ClassVar, Self
 import torch
 
 from models.encoders.base import PatchEncoder
-from models.encoders.checkpoint import Checkpoint, load_model
+from models.encoders.checkpoint import load_model
+from models.pretrained import Checkpoint
 
 
 class VitEncoder(PatchEncoder):

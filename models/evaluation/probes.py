@@ -8,10 +8,14 @@ directions the probe finds the true one likelier (chance 0.5); undefined where b
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from models.evaluation.inputs import MetricInputError
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 Directions = Sequence[Sequence[str] | None]
 DIRECTION_PROTOCOL = "logistic probe on pooled conditioning, held-out clips, first direction right, chance 0.25"
@@ -19,7 +23,7 @@ ORDERING_PROTOCOL = "logistic probe on pooled conditioning, held-out clips, orde
 
 
 @dataclass(frozen=True)
-class TemporalProbe:
+class Reading:
     """Per held-out clip 1 where the probe is right, 0 where not, NaN where undefined."""
 
     direction: np.ndarray
@@ -37,37 +41,52 @@ def pool(tokens: np.ndarray, positions: np.ndarray | None = None) -> np.ndarray:
     return np.concatenate(parts, axis=-1)
 
 
-def temporal_probe(
-    train: np.ndarray, train_directions: Directions, heldout: np.ndarray, heldout_directions: Directions
-) -> TemporalProbe:
-    """Fits on pooled conditioning [N, T', D] of train clips, reads held-out ones; no directions: left out.
+@dataclass(frozen=True)
+class TemporalProbe:
+    """The two fitted regressions, of the first and of the second direction."""
 
-    Raises:
-        MetricInputError: shapes do not fit, or the train clips show fewer than two directions.
-    """
-    if train.shape[1:] != heldout.shape[1:] or len(train) != len(train_directions):
-        raise MetricInputError(f"temporal probe: {train.shape} and {heldout.shape}, {len(train_directions)} directions")
-    if len(heldout) != len(heldout_directions):
-        raise MetricInputError(f"temporal probe: {len(heldout)} held-out clips, {len(heldout_directions)} directions")
-    known = [k for k, pair in enumerate(train_directions) if pair is not None]
-    log_p = []
-    for half in (0, 1):
-        labels = [str(pair[half]) for k in known if (pair := train_directions[k]) is not None]
-        log_p.append(_log_probabilities(train[known], labels, heldout))
-    direction, ordering = np.full(len(heldout), np.nan), np.full(len(heldout), np.nan)
-    for k, pair in enumerate(heldout_directions):
-        if pair is None:
-            continue
-        first, second = log_p[0][k], log_p[1][k]
-        direction[k] = max(first, key=lambda name: first[name]) == pair[0]
-        if pair[0] != pair[1]:
-            right = first.get(pair[0], -np.inf) + second.get(pair[1], -np.inf)
-            reverse = first.get(pair[1], -np.inf) + second.get(pair[0], -np.inf)
-            ordering[k] = 0.5 if right == reverse else right > reverse
-    return TemporalProbe(direction, ordering)
+    halves: tuple["Pipeline", "Pipeline"]
+    shape: tuple[int, ...]
+    """(T', D) of the conditioning that it reads."""
+
+    @classmethod
+    def fit(cls, train: np.ndarray, directions: Directions) -> Self:
+        """Fit on pooled conditioning [N, T', D] of train clips; one without directions is left out.
+
+        Raises:
+            MetricInputError: shapes do not fit, or the clips show fewer than two directions.
+        """
+        if len(train) != len(directions):
+            raise MetricInputError(f"temporal probe: {len(train)} train clips, {len(directions)} directions")
+        known = {row: pair for row, pair in enumerate(directions) if pair is not None}
+        features = train[list(known)].reshape(len(known), -1)
+        first, second = (_regression(features, [str(pair[half]) for pair in known.values()]) for half in (0, 1))
+        return cls((first, second), train.shape[1:])
+
+    def read(self, heldout: np.ndarray, directions: Directions) -> Reading:
+        """Read pooled conditioning [N, T', D] of held-out clips; one without directions is undefined.
+
+        Raises:
+            MetricInputError: shapes do not fit.
+        """
+        if heldout.shape[1:] != self.shape or len(heldout) != len(directions):
+            raise MetricInputError(
+                f"temporal probe: fitted on {self.shape} a clip, given {heldout.shape} and {len(directions)} directions"
+            )
+        firsts, seconds = (_log_probabilities(half, heldout) for half in self.halves)
+        direction, ordering = np.full(len(heldout), np.nan), np.full(len(heldout), np.nan)
+        for k, (pair, first, second) in enumerate(zip(directions, firsts, seconds, strict=True)):
+            if pair is None:
+                continue
+            direction[k] = max(first, key=lambda name: first[name]) == pair[0]
+            if pair[0] != pair[1]:
+                right = first.get(pair[0], -np.inf) + second.get(pair[1], -np.inf)
+                reverse = first.get(pair[1], -np.inf) + second.get(pair[0], -np.inf)
+                ordering[k] = 0.5 if right == reverse else right > reverse
+        return Reading(direction, ordering)
 
 
-def _log_probabilities(features: np.ndarray, labels: list[str], queries: np.ndarray) -> list[dict[str, float]]:
+def _regression(features: np.ndarray, labels: list[str]) -> "Pipeline":
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -75,11 +94,13 @@ def _log_probabilities(features: np.ndarray, labels: list[str], queries: np.ndar
 
     if len(set(labels)) < 2:
         raise MetricInputError("temporal probe: the train clips show fewer than two directions")
-    flat = features.reshape(len(features), -1)
     # Standardised features of this number need a strong prior, or the fit is by heart. With fewer clips than features
     # the fit lies in the clips' span: rotating into it changes nothing but the time.
-    steps = [StandardScaler(), PCA(min(flat.shape)), LogisticRegression(C=10.0 / flat.shape[1], max_iter=300)]
-    probe = make_pipeline(*steps)
-    probe.fit(flat, labels)
-    found = probe.predict_log_proba(queries.reshape(len(queries), -1))
-    return [dict(zip(probe.classes_, row, strict=True)) for row in found]
+    prior = 10.0 / features.shape[1]
+    steps = [StandardScaler(), PCA(min(features.shape)), LogisticRegression(C=prior, max_iter=300)]
+    return make_pipeline(*steps).fit(features, labels)
+
+
+def _log_probabilities(regression: "Pipeline", queries: np.ndarray) -> list[dict[str, float]]:
+    found = regression.predict_log_proba(queries.reshape(len(queries), -1))
+    return [dict(zip(regression.classes_, row, strict=True)) for row in found]

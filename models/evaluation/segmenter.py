@@ -32,9 +32,11 @@ class Segmenter(Frozen):
 
     @classmethod
     def load(cls, folder: Path) -> "Segmenter":
-        """From a folder written by `save_pretrained`."""
+        """From a folder written by `save_pretrained`; safetensors only."""
         digest = folder_sha256(folder)
-        model = SegformerForSemanticSegmentation.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+        model = SegformerForSemanticSegmentation.from_pretrained(
+            folder, use_safetensors=True, local_files_only=True, dtype=torch.float32
+        )
         return cls(model, digest, is_standin(folder))
 
     @torch.no_grad()

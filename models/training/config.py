@@ -45,10 +45,15 @@ class LoopConfig:
     """Steps between checkpoints; the last step always has one."""
     keep: int = 2
     """Checkpoints that stay on disk."""
+    readers: int = 1
+    """Threads that read batches, and how many batches ahead; with 0 a batch is read when it is needed. No number but
+    the time depends on it."""
 
     def __post_init__(self) -> None:
         if min(self.steps, self.batch, self.accumulation, self.checkpoint_every, self.keep) < 1:
             raise ConfigError("loop: steps, batch, accumulation, checkpoint_every and keep must be at least 1")
+        if self.readers < 0:
+            raise ConfigError(f"loop: readers={self.readers} must be at least 0; 0 reads without threads")
         if not 0 <= self.ema < 1 or self.clip <= 0 or self.warmup < 0:
             raise ConfigError(
                 f"loop: needs 0 <= ema={self.ema} < 1, clip={self.clip} > 0 and warmup={self.warmup} >= 0"

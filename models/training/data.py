@@ -76,6 +76,13 @@ class Batch:
     captions: Tensor | None = None
     frames: Tensor | None = None
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Every tensor by its name: `latents`, `captions`, `frames`, and `spatial.tokens`, `.positions`, `.mask`."""
+        streams = {"spatial": self.spatial, "semantic": self.semantic}
+        named = {"latents": self.latents, "captions": self.captions, "frames": self.frames}
+        named |= {f"{name}.{part}": x for name, tokens in streams.items() if tokens for part, x in vars(tokens).items()}
+        return {name: tensor for name, tensor in named.items() if tensor is not None}
+
     def to(self, device: torch.device) -> "Batch":
         if device.type == "cpu":
             return self

@@ -12,7 +12,6 @@ from torch.nn import Parameter
 from models.decoder.conditions import Conditions
 from models.decoder.routes import Routes
 from models.training import checkpoint
-from models.training.config import from_document
 from models.training.randomness import isolated
 from models.training.recipe import weights_below
 
@@ -61,24 +60,26 @@ def new_adapters(generator: Generator, rank: int, seed: int, device: torch.devic
 
 
 def take_adapters(found: checkpoint.Checkpoint, generator: Generator) -> None:
-    """Put a checkpoint's adapters in the place of those that the generator has, averaged ones where it keeps them."""
-    weights = weights_below(found, LORA)
-    with torch.no_grad():
-        for name, parameter in generator.named_parameters():
-            if parameter.requires_grad:
-                parameter.copy_(weights[name])
+    """Put a checkpoint's adapters in the place of those that the generator has, averaged ones where it keeps them.
+
+    Raises:
+        CheckpointError: they are of another generator.
+    """
+    adapters = {name: parameter for name, parameter in generator.named_parameters() if parameter.requires_grad}
+    found.fill(adapters, weights_below(found, LORA))
 
 
 def load_generator(path: Path, generator: Generator) -> Adapted:
     """Put a Phase 3 checkpoint's adapters into a fresh generator.
 
     Raises:
-        CheckpointError: the checkpoint is damaged or of another phase.
+        CheckpointError: the checkpoint is damaged, of another phase, another version or another generator.
     """
     found = checkpoint.read(path)
-    config = found.identity["config"]
-    if "lora_rank" not in config:
+    null = found.weights().get(NULL)
+    if null is None:
         raise checkpoint.CheckpointError(f"{path} is not of Phase 3: it holds no adapters")
-    generator.add_lora(config["lora_rank"])
+    routes = found.setting("routes", Routes)
+    generator.add_lora(found.setting("lora_rank", int))
     take_adapters(found, generator)
-    return Adapted(from_document(Routes, config["routes"]), found.weights()[NULL])
+    return Adapted(routes, null)

@@ -50,11 +50,6 @@ class Average:
             for mean, live in zip(self.tensors.values(), self._live, strict=True):
                 mean.lerp_(live, weight)
 
-    @torch.no_grad()
-    def load(self, tensors: Mapping[str, Tensor]) -> None:
-        for name, tensor in self.tensors.items():
-            tensor.copy_(tensors[name])
-
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The optimizer's state as flat tensors; a parameter that never had a gradient has none."""

@@ -32,7 +32,7 @@ class _Phase1(FusionTask):
     def __init__(self, config: Phase1Config, data: TrainingData, objective: Reconstruction) -> None:
         fusion = new_fusion(config.fusion, data, "dino_only", config.loop.seed, config.loop.device)
         every, clips = config.heldout_every, config.heldout_clips
-        super().__init__("phase1", fusion, data, "dino_only", every=every, clips=clips)
+        super().__init__("phase1", fusion, data, "dino_only", start=None, every=every, clips=clips)
         self.objective = objective
 
     def load(self, ids: Sequence[str], step: int) -> Batch:

@@ -41,9 +41,9 @@ class Phase2Config:
 
 class _Phase2(FusionTask):
     def __init__(self, config: Phase2Config, data: TrainingData, objective: Reconstruction, start: Path | None) -> None:
-        fusion = new_fusion(config.fusion, data, config.arm, config.loop.seed, config.loop.device, start)
+        fusion = new_fusion(config.fusion, data, config.arm, config.loop.seed, config.loop.device)
         every, clips = config.heldout_every, config.heldout_clips
-        super().__init__(f"phase2 {config.arm}", fusion, data, config.arm, every=every, clips=clips)
+        super().__init__(f"phase2 {config.arm}", fusion, data, config.arm, start=start, every=every, clips=clips)
         self.config, self.objective = config, objective
 
     def load(self, ids: Sequence[str], step: int) -> Batch:

@@ -58,8 +58,9 @@ class Phase3Config:
 
 class _Phase3(FusionTask):
     def __init__(self, config: Phase3Config, data: TrainingData, generator: Generator, start: Path) -> None:
-        fusion = new_fusion(config.fusion, data, config.arm, config.loop.seed, config.loop.device, start)
-        super().__init__("phase3", fusion, data, config.arm, every=config.heldout_every, clips=config.heldout_clips)
+        fusion = new_fusion(config.fusion, data, config.arm, config.loop.seed, config.loop.device)
+        every, clips = config.heldout_every, config.heldout_clips
+        super().__init__("phase3", fusion, data, config.arm, start=start, every=every, clips=clips)
         self.config, self.generator = config, generator
         self.lora = new_adapters(generator, config.lora_rank, config.loop.seed, self.device)
         if config.gradient_checkpointing:

@@ -14,7 +14,6 @@ from models.fusion.build import build
 from models.fusion.conditioning import Conditioning, cells_of
 from models.fusion.config import FusionConfig, FusionError
 from models.training import checkpoint
-from models.training.config import from_document
 from models.training.data import Batch, TrainingData, read_batch, sources
 from models.training.losses import latent_mse
 from models.training.randomness import isolated
@@ -27,13 +26,22 @@ FUSION = "fusion."
 class FusionTask:
     """The part of a `Task` that all phases share."""
 
-    def __init__(self, name: str, fusion: Fusion, data: TrainingData, arm: str, *, every: int, clips: int) -> None:
-        self.name, self.fusion, self.data, self.arm = name, fusion.train(), data, arm
+    def __init__(
+        self, name: str, fusion: Fusion, data: TrainingData, arm: str, *, start: Path | None, every: int, clips: int
+    ) -> None:
+        self.name, self.fusion, self.data, self.arm, self.start = name, fusion.train(), data, arm, start
         self.every, self.held_out_ids = every, list(data.held_out)[:clips]
         self.device = fusion.device
 
     def parameters(self) -> Mapping[str, Parameter]:
         return {FUSION + name: parameter for name, parameter in self.fusion.named_parameters()}
+
+    def begin(self) -> None:
+        """Start at a checkpoint's weights, or on the first clips to train on (`start_from`)."""
+        if self.start is None:
+            start_from(self.fusion, self.data, self.arm)
+        else:
+            _take(self.fusion, checkpoint.read(self.start))
 
     def rates(self) -> Mapping[str, float]:
         return {}
@@ -93,31 +101,26 @@ def require_fit(config: FusionConfig, data: TrainingData, arm: str) -> None:
             raise FusionError(f"fusion: {name}={getattr(config, name)} but the data has {value}")
 
 
-def new_fusion(
-    config: FusionConfig, data: TrainingData, arm: str, seed: int, device: str, start: Path | None = None
-) -> Fusion:
-    """A fusion of the seed's weights, started on the first clips to train on (`start_from`); or with those of a
-    checkpoint.
+def new_fusion(config: FusionConfig, data: TrainingData, arm: str, seed: int, device: str) -> Fusion:
+    """A fusion of the seed's weights.
 
     Raises:
         FusionError: its sizes are not those of what the arm reads.
     """
     require_fit(config, data, arm)
     with isolated(seed, torch.device(device)):
-        fusion = build(config).to(device)
-    if start is None:
-        start_from(fusion, data, arm)
-    else:
-        _take(fusion, checkpoint.read(start), config)
-    return fusion
+        return build(config).to(device)
 
 
 def load_fusion(path: Path) -> Fusion:
-    """The fusion of a checkpoint of any phase, averaged weights where kept, in evaluation mode."""
+    """The fusion of a checkpoint of any phase, averaged weights where kept, in evaluation mode.
+
+    Raises:
+        CheckpointError: it is damaged, or of another version.
+    """
     found = checkpoint.read(path)
-    config = from_document(FusionConfig, found.identity["config"]["fusion"])
-    fusion = build(config)
-    _take(fusion, found, config)
+    fusion = build(found.setting("fusion", FusionConfig))
+    _take(fusion, found)
     return fusion.eval()
 
 
@@ -129,11 +132,13 @@ def weights_below(found: checkpoint.Checkpoint, prefix: str) -> dict[str, Tensor
 def identity_of(config: Any, data: TrainingData, start: Path | None = None) -> dict[str, Any]:
     """What a run is: its configuration, its data and the weights it starts from."""
     begin = "" if start is None else checkpoint.read(start).state["files"]["model.safetensors"]
-    return {"config": dataclasses.asdict(config), "data": data.identity(), "start": begin}
+    said = dataclasses.asdict(config)
+    del said["loop"]["readers"]  # changes no number: a run may go on with more
+    return {"config": said, "data": data.identity(), "start": begin}
 
 
-def _take(fusion: Fusion, found: checkpoint.Checkpoint, config: FusionConfig) -> None:
-    theirs = from_document(FusionConfig, found.identity["config"]["fusion"])
+def _take(fusion: Fusion, found: checkpoint.Checkpoint) -> None:
+    theirs, config = found.setting("fusion", FusionConfig), fusion.config
     differing = [
         f"{field.name}: {getattr(theirs, field.name)} there, {getattr(config, field.name)} here"
         for field in dataclasses.fields(FusionConfig)
@@ -141,4 +146,4 @@ def _take(fusion: Fusion, found: checkpoint.Checkpoint, config: FusionConfig) ->
     ]
     if differing:
         raise checkpoint.CheckpointError(f"{found.path} holds another fusion ({'; '.join(differing)})")
-    fusion.load_state_dict(weights_below(found, FUSION))
+    found.fill(dict(fusion.named_parameters()), weights_below(found, FUSION))

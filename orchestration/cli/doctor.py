@@ -75,14 +75,15 @@ def _standing(profile: Profile) -> list[dict[str, Any]]:
     rows = []
     for name in type(profile.weights).model_fields:
         try:
-            folder = profile.weights.folder(name)
-        except ProfileError:
-            place = getattr(profile.weights, name)
-            rows.append(_row(f"weights of {name}", place, False, "set the variable to the folder that holds them"))
-            continue
-        there = folder.is_dir() and any(folder.rglob("*.safetensors"))
-        remedy = "`foresight standins train`" if profile.standins else "put the weights there, in safetensors"
-        rows.append(_row(f"weights of {name}", str(folder) if there else f"not in {folder}", there, remedy))
+            folder = profile.weights.folder(name, fetch=False)
+        except ProfileError as error:
+            there, (found, _, remedy) = False, str(error).partition("; ")
+        else:
+            there = any(folder.rglob("*.safetensors"))
+            found, remedy = (str(folder), "") if there else (f"no *.safetensors in {folder}", "put the weights there")
+        rows.append(
+            _row(f"weights of {name}", found, there, "`foresight standins train`" if profile.standins else remedy)
+        )
     return rows
 
 

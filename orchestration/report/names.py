@@ -11,6 +11,8 @@ from orchestration.documents import QUALIFIERS
 
 ARMS = {"hybrid": "Hybrid", "vlm_only": "VLM only", "dino_only": "DINOv2 only"}
 BASELINES = {
+    "without_semantic": "Hybrid, VLM absent",
+    "without_spatial": "Hybrid, DINOv2 absent",
     "vae_roundtrip": "VAE round trip (ceiling)",
     "copy_last": "Copy of last frame",
     "mean_frame": "Mean frame",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration import board
-from orchestration.documents import Decision
+from orchestration.documents import Decision, Evaluation
 from orchestration.report import cost, figures, names, palette, tables
 from orchestration.report.bundle import Override, PhaseEvidence, Picture, ReportBundle
 
@@ -54,7 +54,7 @@ class PhaseView:
     override: Override | None
     outdated: bool
     rows: Sequence[tables.CriterionRow]
-    table: tables.BesideTable | None
+    beside: Sequence[tables.BesideTable]
     figures: list[dict[str, str]]
 
 
@@ -180,22 +180,26 @@ def _phase(bundle: ReportBundle, number: int, phase: PhaseEvidence) -> PhaseView
         override=phase.override,
         outdated=phase.outdated,
         rows=tables.criteria(decision) if decision else (),
-        table=tables.beside(evaluation) if evaluation else None,
+        beside=_beside(evaluation) if evaluation else (),
         figures=[_figure(picture) for picture in phase.pictures],
     )
+
+
+def _beside(evaluation: Evaluation) -> Sequence[tables.BesideTable]:
+    return [table for table in (tables.beside(evaluation), tables.absent(evaluation)) if table is not None]
 
 
 def _elsewhere(bundle: ReportBundle) -> list[dict[str, Any]]:
     shown = []
     for dataset, phases in bundle.elsewhere.items():
         for number, phase in sorted(phases.items()):
-            table = tables.beside(phase.evaluation) if phase.evaluation else None
-            if phase.evaluation is None or table is None:
+            found = _beside(phase.evaluation) if phase.evaluation else ()
+            if phase.evaluation is None or not found:
                 continue
             shown.append({
                 "words": f"{names.words(dataset).capitalize()} clips, phase {number}",
                 "measured": f"{phase.evaluation.n_clips} clips.",
-                "table": table,
+                "beside": found,
                 "figures": [_figure(picture) for picture in phase.pictures],
             })  # fmt: skip
     return shown

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestration import board
-from orchestration.documents import Criterion, Decision, Evaluation, MetricValue
+from orchestration.documents import ABSENT, Criterion, Decision, Evaluation, MetricValue
 from orchestration.report import names, palette
 from orchestration.report.scale import Places, places
 
@@ -82,10 +82,32 @@ def beside(evaluation: Evaluation) -> BesideTable | None:
     """Metrics down, arms and baselines across: what the gate judged first. Nothing to compare with: no table."""
     # Phase 1 has one arm and it is not the hybrid: what the gate judged goes by that arm's own name.
     judged = next(iter(evaluation.arms)) if len(evaluation.arms) == 1 else "hybrid" if evaluation.arms else "this phase"
-    ours = {judged: evaluation.metrics}
-    arms: Mapping[str, Mapping[str, MetricValue]] = {k: v for k, v in evaluation.arms.items() if k not in ours}
-    groups: dict[str, Mapping[str, MetricValue]] = {**ours, **arms, **evaluation.baselines}
-    kinds = {key: "ours" if key in ours else "" if key in arms else "base" for key in groups}
+    arms = {key: measured for key, measured in evaluation.arms.items() if key != judged}
+    baselines = {key: measured for key, measured in evaluation.baselines.items() if key not in ABSENT}
+    clips = f"{evaluation.n_clips} held-out clips, 95 % interval below"
+    return _table(judged, evaluation.metrics, arms, baselines, f"Beside arms and baselines: {clips}")
+
+
+def absent(evaluation: Evaluation) -> BesideTable | None:
+    """The hybrid beside itself with a stream absent (§2.1); no table where that was not measured."""
+    sets = {key: measured for key, measured in evaluation.baselines.items() if key in ABSENT}
+    if not sets:
+        return None
+    whole = {
+        key: value for key, value in evaluation.metrics.items() if any(key in measured for measured in sets.values())
+    }
+    return _table("hybrid", whole, sets, {}, "When a stream is absent (§2.1): the same checkpoint and the same clips")
+
+
+def _table(
+    judged: str,
+    metrics: Mapping[str, MetricValue],
+    arms: Mapping[str, Mapping[str, MetricValue]],
+    baselines: Mapping[str, Mapping[str, MetricValue]],
+    note: str,
+) -> BesideTable | None:
+    groups = {judged: metrics, **arms, **baselines}
+    kinds = {key: "ours" if key == judged else "" if key in arms else "base" for key in groups}
     lines = [
         Line(
             name.words,
@@ -96,16 +118,12 @@ def beside(evaluation: Evaluation) -> BesideTable | None:
     ]
     columns = tuple(
         Cell(
-            words=names.words(key)[:1].upper() + names.words(key)[1:] if key in ours else names.words(key),
+            words=names.words(key)[:1].upper() + names.words(key)[1:] if key == judged else names.words(key),
             kind=kinds[key],
         )
         for key in groups
     )
-    return (
-        BesideTable(columns, tuple(lines), f"{evaluation.n_clips} held-out clips, 95 % interval below")
-        if lines
-        else None
-    )
+    return BesideTable(columns, tuple(lines), note) if lines else None
 
 
 def _shown(groups: Mapping[str, Mapping[str, MetricValue]]) -> list[str]:

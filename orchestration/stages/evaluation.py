@@ -14,6 +14,7 @@ NAMES = {
     "semantic_consistency_shuffled": "semantic_consistency_null",
 }
 """Names that the document gives to what stands beside a metric."""
+PROBED = {"direction", "temporal_ordering"}
 LOWER_IS_BETTER = {"lpips", "temporal_lpips_variance"}
 Values = dict[str, np.ndarray]
 
@@ -40,7 +41,7 @@ class _Evaluation:
         self.runs: dict[str, str] = json.loads((job.inputs[f"phase{job.phase}"] / RESULT).read_text())["runs"]
 
     def run(self) -> dict[str, Any]:
-        from orchestration.documents import Evaluation
+        from orchestration.documents import ABSENT, Evaluation
         from orchestration.stages.generation import MAIN, generate
 
         main = MAIN[self.job.phase]
@@ -49,7 +50,10 @@ class _Evaluation:
         arms = {arm: self._summary(values[arm], protocols) for arm in made.arms}
         for arm in set(made.arms) - {main}:
             arms[arm] |= self._gains(values[main], values[arm])
-        baselines = {name: self._summary(values[name], protocols) for name in made.baselines}
+        both = {name: f"{text}, fitted with both streams" for name, text in protocols.items() if name in PROBED}
+        baselines = {
+            name: self._summary(values[name], protocols | (both if name in ABSENT else {})) for name in made.baselines
+        }
         metrics = arms[main] | self._beyond(made, main)
         document = {
             "schema": "foresight.evaluation/1",

@@ -1,4 +1,7 @@
-"""What a phase's checkpoints make of held-out clips: the frames of every arm and of every baseline (design §4.13)."""
+"""What a phase's checkpoints make of held-out clips: the frames of every arm and of every baseline (design §4.13).
+
+Two baselines of Phase 2 are the hybrid itself with a stream absent (§2.1): that stream's learned null is in its place.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +16,7 @@ from models.training.data import TrainingData
 from models.training.generator import Adapted, load_generator
 from models.training.recipe import load_fusion
 from models.training.reconstruct import Conditionings, conditionings, decode
+from orchestration.documents import ABSENT
 from orchestration.jobs import Job
 from orchestration.stages.inputs import Inputs
 from orchestration.stages.training import ARMS, checkpoint
@@ -27,6 +31,7 @@ class Made:
     arms: dict[str, np.ndarray]
     baselines: dict[str, np.ndarray]
     conditioning: dict[str, Conditionings] = field(default_factory=dict)
+    """Of every arm, and of the hybrid with a stream absent."""
     adapted: Adapted | None = None
     """Of Phase 3's generator."""
 
@@ -44,15 +49,20 @@ def generate(job: Job, inputs: Inputs, data: TrainingData, ids: Sequence[str], r
     true, found, made, adapted = inputs.shards.frames(ids), {}, {}, None
     checkpoints = arm_checkpoints(job)
     for done, (arm, path) in enumerate(checkpoints.items()):
-        found[arm] = conditionings(load_fusion(path).to(device), data, ids, arm, batch=size)
-        latents = found[arm].latents
+        fusion = load_fusion(path).to(device)
         if job.phase == 3:
             adapted = load_generator(path, inputs.generator)
-            latents = sample(job, inputs, adapted, found[arm].latents, found[arm].semantic)
-        made[arm] = decode(inputs.vae, latents, batch=size, device=device)
+        # To draw these sets too would add nearly half to Phase 3's evaluation (ADR 8).
+        for name, shown in {arm: arm, **(ABSENT if job.phase == 2 and arm == "hybrid" else {})}.items():
+            found[name] = conditionings(fusion, data, ids, shown, batch=size)
+            latents = found[name].latents
+            if adapted is not None:
+                latents = sample(job, inputs, adapted, latents, found[name].semantic)
+            made[name] = decode(inputs.vae, latents, batch=size, device=device)
         reporter(f"clips of {arm}", done + 1, len(checkpoints), {})
     truth = np.asarray(data.latents(ids), np.float32)
     baselines = {
+        **{name: made.pop(name) for name in ABSENT if name in made},
         "copy_last": copy_last(true),
         "mean_frame": mean_frame(true),
         "vae_roundtrip": decode(inputs.vae, truth, batch=size, device=device),

@@ -18,7 +18,7 @@ from models.fusion.config import FusionConfig
 from models.training.data import TrainingData, pool
 from models.training.stores import training_data
 from orchestration.jobs import Job, JobError
-from orchestration.stages.tokens import FOLDERS
+from orchestration.stages.tokens import open_store
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Inputs:
 
     def store(self, stage: str) -> FeatureStore:
         """The feature store of a stage."""
-        return FeatureStore(self.job.workspace / FOLDERS[stage], self.shards)
+        return open_store(self.job.workspace, stage, self.shards)
 
     def ids(self, split: str) -> list[str]:
         """The clips of a split."""
@@ -46,14 +46,21 @@ class Inputs:
         return ids
 
     def training(self, train: Sequence[str], held_out: Sequence[str], *, captions: bool) -> TrainingData:
-        """The readers that the recipes take."""
+        """The readers that the recipes take.
+
+        Raises:
+            ShardError, FeatureError: a byte of what they would read is not as it was written.
+        """
+        latents, spatial, semantic = (self.store(stage) for stage in ("latents", "dinov2", "qwen"))
+        for stored in (self.shards, latents, spatial, semantic):
+            stored.verify()
         return training_data(
             self.shards,
             train,
             held_out,
-            latents=self.store("latents"),
-            spatial=self.store("dinov2"),
-            semantic=self.store("qwen"),
+            latents=latents,
+            spatial=spatial,
+            semantic=semantic,
             captions=self._captions([*train, *held_out]) if captions else None,
         )
 
@@ -95,9 +102,14 @@ class Inputs:
     @cached_property
     def qwen(self) -> Any:
         """The vision-language model, as captioner."""
+        return self.encoder("qwen", stride=1)
+
+    def encoder(self, name: str, *, stride: int) -> Any:
+        """A frozen encoder of the profile."""
         from models.encoders.registry import load_encoder
 
-        return self._there(load_encoder("qwen", self._folder("qwen"), stride=1))
+        precision = getattr(self.job.profile.weights, name).precision
+        return self._there(load_encoder(name, self._folder(name), stride=stride, precision=precision))
 
     @cached_property
     def perceptual(self) -> Any:

@@ -1,15 +1,18 @@
 """The metrics that need more than two clips side by side: probes, boxes, captions, FVD, latency (design §6)."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from models.encoders.base import Tokens
 from models.evaluation.metric import Metric, bootstrap, point
 from models.training.data import TrainingData
 from models.training.generator import Adapted
 from models.training.recipe import load_fusion
 from models.training.reconstruct import Conditionings, conditionings
+from orchestration.documents import ABSENT
 from orchestration.jobs import Job
 from orchestration.stages.generation import Made, arm_checkpoints, sample
 from orchestration.stages.inputs import Inputs
@@ -42,8 +45,11 @@ def boxes(job: Job, inputs: Inputs, train: Sequence[str], ids: Sequence[str]) ->
 def temporal(
     job: Job, inputs: Inputs, data: TrainingData, train: Sequence[str], ids: Sequence[str], made: Made
 ) -> dict[str, Values]:
-    """Direction and ordering of each arm, per held-out clip, read by a probe from its conditioning."""
-    from models.evaluation.probes import temporal_probe
+    """Direction and ordering, per held-out clip, read by a probe from each arm's conditioning.
+
+    The hybrid's probe, fitted with both streams there, also reads the hybrid with one of them absent.
+    """
+    from models.evaluation.probes import TemporalProbe
 
     index = inputs.shards.index.set_index("clip_id")
     said = {split: [_directions(index.loc[clip]) for clip in clips] for split, clips in (("t", train), ("h", ids))}
@@ -52,8 +58,10 @@ def temporal(
         fusion = load_fusion(path).to(job.profile.device)
         seen = conditionings(fusion, data, train, arm, batch=job.profile.evaluation.batch)
         grid = fusion.config.latent_grid
-        probe = temporal_probe(_told(seen, grid), said["t"], _told(made.conditioning[arm], grid), said["h"])
-        values[arm] = {"direction": probe.direction, "temporal_ordering": probe.ordering}
+        probe = TemporalProbe.fit(_told(seen, grid), said["t"])
+        for name in (arm, *(ABSENT if arm == "hybrid" else ())):
+            read = probe.read(_told(made.conditioning[name], grid), said["h"])
+            values[name] = {"direction": read.direction, "temporal_ordering": read.ordering}
     return values
 
 
@@ -82,9 +90,11 @@ def latency(job: Job, inputs: Inputs, ids: Sequence[str], adapted: Adapted) -> d
 
     call, settings = _pipeline(job, inputs, ids[0], adapted), job.profile.evaluation
     clips, device = job.profile.clips, job.profile.device
+    brief = [f"{name} in {kind}" for name, kind in job.profile.weights.precisions.items() if kind != "float32"]
     setting = (
         f"one clip of {clips.frames} frames of {clips.size}x{clips.size}, {settings.sampling_steps} steps, "
-        f"guidance {settings.guidance_scale:g}, fp32, serial, {device} with {torch.get_num_threads()} threads"
+        f"guidance {settings.guidance_scale:g}, {', '.join(['fp32', *brief])}, serial, "
+        f"{device} with {torch.get_num_threads()} threads"
     )
     timed = measure_latency(call, setting, device=device)
     memory = {"vram_gb": timed.memory_metric()} if device == "cuda" else {}
@@ -94,21 +104,23 @@ def latency(job: Job, inputs: Inputs, ids: Sequence[str], adapted: Adapted) -> d
 def _pipeline(job: Job, inputs: Inputs, clip: str, adapted: Adapted) -> Callable[[], object]:
     import torch
 
-    from models.encoders.registry import load_encoder
-
     device = job.profile.device
     frames = torch.from_numpy(inputs.shards.frames([clip])).to(device)
-    stride = inputs.vae.geometry.temporal
-    spatial = load_encoder("dinov2", job.profile.weights.folder("dinov2"), stride=stride).to(device)
+    encoders = inputs.encoder("dinov2", stride=inputs.vae.geometry.temporal), inputs.qwen
     fusion = load_fusion(next(iter(arm_checkpoints(job).values()))).to(device)
 
     @torch.no_grad()
     def call() -> object:
-        fused = fusion(spatial(frames), inputs.qwen(frames))
+        fused = fusion(*(_as_stored(encoder(frames)) for encoder in encoders))
         where, what = fused.latents().cpu().numpy(), fused.semantic_tokens.cpu().numpy()
         return inputs.vae.decode(torch.from_numpy(sample(job, inputs, adapted, where, what)).to(device))
 
     return call
+
+
+def _as_stored(made: Tokens) -> Tokens:
+    """Tokens as training read them: in float32, whatever the encoder computes in."""
+    return replace(made, tokens=made.tokens.float())
 
 
 def _told(seen: Conditionings, grid: tuple[int, int]) -> np.ndarray:

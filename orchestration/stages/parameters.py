@@ -1,4 +1,4 @@
-"""The params.yaml that a DVC stage reads from the folder it stands in."""
+"""The params.yaml that a DVC stage reads from the folder it stands in, and whoever reads what that stage made."""
 
 from pathlib import Path
 from typing import Any
@@ -8,9 +8,9 @@ import yaml
 from orchestration.workspace import WorkspaceError
 
 
-def section(name: str) -> dict[str, Any]:
-    """One section of ./params.yaml."""
-    path = Path("params.yaml")
+def section(name: str, workspace: Path = Path()) -> dict[str, Any]:
+    """One section of a workspace's params.yaml."""
+    path = workspace / "params.yaml"
     if not path.is_file():
         raise WorkspaceError(
             f"{path.resolve()}: no params.yaml here; start the stage in the repository or a DVC workspace"

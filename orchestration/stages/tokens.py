@@ -1,19 +1,26 @@
 """The stages `dinov2`, `qwen` and `latents`: each frozen network over every clip once, its output into a feature
 store.
 
-A store's fingerprint is the weights' hash with the stage's numbers that change its content: clips that are done under
-the same fingerprint are never made again.
+A store's fingerprint names the network, its weights, the code that prepares and computes, and the stage's numbers that
+change its content; the store itself names the shard that each file was made from. Clips that are done under the same
+fingerprint are never made again, and features of another are never read.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from models.data.features import FLOAT16, STORE, FeatureStore, extract, read_store
+from models.data.shards import ClipShards
+from models.encoders.registry import ENTRIES
 from orchestration.profile import weights_folder
 from orchestration.stages.parameters import section
-from orchestration.versioning import fingerprint
+from orchestration.versioning import fingerprint, source_sha256, with_imports
 
 FOLDERS = {"dinov2": Path("features/dinov2"), "qwen": Path("features/qwen"), "latents": Path("latents")}
 BESIDE = ("weights", "batch")
+"""Parameters that change nothing in the store: where the weights lie (their hash says what they are), clips at once."""
+VAE, STORED = "models/decoder/vae.py", "models/encoders/stored.py"
 
 
 class TokensError(RuntimeError):
@@ -24,18 +31,14 @@ def run(stage: str, job: Path | None, reporter: Any) -> dict[str, Any]:
     """Encode ./shards into the stage's folder; finished shards are kept."""
     import torch
 
-    from models.data.features import FLOAT16, extract
-    from models.data.shards import ClipShards
-
     params = section(stage)
     network = _load(stage, params).to("cuda" if torch.cuda.is_available() else "cpu")
-    if params["weights_sha256"] and network.weights_sha256 != params["weights_sha256"]:
+    if network.weights_sha256 != params["weights_sha256"]:
         raise TokensError(
             f"{params['weights']}: sha256 {network.weights_sha256[:12]} is not params.yaml's"
             f" {params['weights_sha256'][:12]}; restore the weights or update params.yaml"
         )
-    said = {name: value for name, value in params.items() if name not in BESIDE}
-    mark = fingerprint({"stage": stage, "weights": network.weights_sha256, **said})
+    mark = expected(stage, params)
     extract(
         ClipShards(Path("shards")),
         FOLDERS[stage],
@@ -51,6 +54,33 @@ def run(stage: str, job: Path | None, reporter: Any) -> dict[str, Any]:
     return {"fingerprint": mark, "weights_sha256": network.weights_sha256, "standin": network.standin}
 
 
+def expected(stage: str, params: Mapping[str, Any]) -> str:
+    """The fingerprint of a store that is made with these parameters and this code: what a reader must find."""
+    said = {name: value for name, value in params.items() if name not in BESIDE}
+    if stage == "latents":
+        network, code = {"class": "LTXVae"}, VAE
+    else:
+        entry = ENTRIES[stage]
+        network, code = {"class": entry.encoder, **entry.settings}, f"models/encoders/{entry.module}.py"
+    made_by = source_sha256(STORED, *with_imports(code))
+    return fingerprint({"stage": stage, "network": network, "code": made_by, **said})
+
+
+def open_store(workspace: Path, stage: str, shards: ClipShards) -> FeatureStore:
+    """What a stage made of a workspace's shards, to read.
+
+    Raises:
+        FeatureError: it is of another network, other weights or other code than the workspace asks for now.
+    """
+    return FeatureStore(workspace / FOLDERS[stage], shards, expected(stage, section(stage, workspace)))
+
+
+def outdated(workspace: Path, stage: str) -> bool:
+    """Whether a workspace holds features of this stage that are not those that it asks for now."""
+    folder = workspace / FOLDERS[stage]
+    return (folder / STORE).is_file() and read_store(folder).fingerprint != expected(stage, section(stage, workspace))
+
+
 def _load(stage: str, params: dict[str, Any]) -> Any:
     folder = weights_folder(params["weights"])
     if stage == "latents":
@@ -59,7 +89,7 @@ def _load(stage: str, params: dict[str, Any]) -> Any:
         return LTXVae.load(folder)
     from models.encoders.registry import load_encoder
 
-    return load_encoder(stage, folder, stride=params.get("stride", 1))
+    return load_encoder(stage, folder, stride=params.get("stride", 1), precision=params["computed_in"])
 
 
 def _encode(stage: str, network: Any) -> Any:

@@ -83,7 +83,8 @@ def _loop(job: Job) -> Any:
     from models.training.config import LoopConfig
 
     precision = "bf16" if job.profile.device == "cuda" else "fp32"
-    return LoopConfig(**job.profile.training(job.phase).model_dump(), device=job.profile.device, precision=precision)
+    recipe = job.profile.training(job.phase).model_dump()
+    return LoopConfig(**recipe, device=job.profile.device, precision=precision, readers=job.profile.readers)
 
 
 def _finish(job: Job, parent: tracking.Run, runs: dict[str, tracking.Run], results: dict[str, Any]) -> dict[str, Any]:
@@ -94,6 +95,7 @@ def _finish(job: Job, parent: tracking.Run, runs: dict[str, tracking.Run], resul
     numbers: dict[str, Callable[[Any], float]] = {
         "last_loss": lambda r: r.losses[-1],
         "train_seconds": lambda r: r.seconds,
+        "steps_per_s": lambda r: r.steps / r.seconds,
     }
     said = {f"{arm}_{name}": value(result) for arm, (_, result) in results.items() for name, value in numbers.items()}
     parent.numbers(said)

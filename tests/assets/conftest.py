@@ -56,8 +56,9 @@ def foresight(tmp_path):
     weights = tmp_path / "weights"
     table = yaml.safe_load((PROFILES / "laptop.yaml").read_text())
     for name in table["weights"]:
-        (weights / name).mkdir(parents=True)
-        (weights / name / "model.safetensors").write_text(name)
+        folder = weights / name / ("transformer" if name == "ltx" else "")
+        folder.mkdir(parents=True)
+        (folder / "model.safetensors").write_text(name)
         table["weights"][name] = str(weights / name)
     profile = tmp_path / "laptop.yaml"
     profile.write_text(yaml.safe_dump(table))

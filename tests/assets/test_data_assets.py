@@ -1,8 +1,13 @@
 """Data assets: DVC's word is what counts, for whether something is made and for what its version is."""
 
+import json
+from pathlib import Path
+
 import pytest
+import yaml
 
 from orchestration import datasets
+from orchestration.profile import ProfileError
 from orchestration.workspace import Workspace, repository_params
 
 DATA = ("clips", "shards", "dinov2", "qwen", "latents")
@@ -40,3 +45,37 @@ def test_another_precision_makes_that_encoders_features_anew_and_no_others(mater
     workers.commands.clear()
     materialize(*DATA)
     assert workers.commands == [stage]
+
+
+def test_features_that_other_code_made_are_made_anew_though_dvc_sees_no_change(materialize, workers, home, monkeypatch):
+    materialize(*DATA)
+    store = home.workspace("moving_shapes") / "features" / "qwen"
+    document = {"name": "qwen", "encoder": "", "weights_sha256": "", "standin": True}
+    (store / "store.json").write_text(json.dumps({**document, "fingerprint": "of older code"}))
+    Workspace(home.workspace("moving_shapes"), home.remote).commit("qwen")
+    (store / "of older code").touch()
+    workers.commands.clear()
+    materialize(*DATA)
+    assert workers.commands == ["qwen"]
+    assert not (store / "of older code").exists()
+
+
+def test_an_encoder_that_computes_in_another_precision_makes_its_features_anew(materialize, workers, foresight):
+    materialize(*DATA)
+    profile = Path(foresight.profile_name)
+    table = yaml.safe_load(profile.read_text())
+    table["weights"]["dinov2"] = {"source": table["weights"]["dinov2"], "precision": "bfloat16"}
+    profile.write_text(yaml.safe_dump(table))
+    workers.commands.clear()
+    materialize(*DATA)
+    assert workers.commands == ["dinov2"]
+
+
+def test_weights_that_are_not_the_pinned_ones_stop_a_run_before_anything_is_dispatched(materialize, workers, foresight):
+    profile = Path(foresight.profile_name)
+    table = yaml.safe_load(profile.read_text())
+    table["weights"]["vae"] = {"source": table["weights"]["vae"], "sha256": "0" * 64}
+    profile.write_text(yaml.safe_dump(table))
+    with pytest.raises(ProfileError, match=r"weights of vae: .* it is refused"):
+        materialize(*DATA)
+    assert workers.commands == []

@@ -122,6 +122,14 @@ def test_what_stands_beside_does_not_gate() -> None:
     assert verdict(3, vram_gb=None).verdict == "GO"
 
 
+def test_the_hybrid_without_a_stream_is_shown_and_does_not_gate() -> None:
+    useless = {name: metric(0.0) for name in GOOD} | {"semantic_consistency": metric(None, n=0)}
+    sets = {"baselines": {"without_semantic": useless, "without_spatial": useless}}
+    decision = decide(PROGRAMME, parse_evaluation(document(2) | sets))
+    assert decision.verdict == "GO"
+    assert decision.criteria == verdict(2).criteria
+
+
 def test_about_so_many_clips_would_settle_it() -> None:
     decision = verdict(spatial_iou=metric(0.76, 0.02))
     assert decision.clips_needed == 1025  # the half-width must shrink from .02 below .01: four times 256 clips, and one

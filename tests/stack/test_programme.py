@@ -26,6 +26,11 @@ def test_an_evaluation_says_that_it_was_made_with_stand_ins(programme):
     assert document["standins"] is True
     assert set(document["arms"]) == {"hybrid", "vlm_only", "dino_only"}
     assert {"copy_last", "mean_frame", "vae_roundtrip", "shuffled"} <= set(document["baselines"])
+    for name in ("without_semantic", "without_spatial"):
+        lost = document["baselines"][name]
+        assert {"lpips", "spatial_iou", "temporal_ordering", "semantic_consistency"} <= set(lost)
+        assert lost["lpips"]["n"] == document["n_clips"]
+        assert lost["temporal_ordering"]["protocol"].endswith("fitted with both streams")
     for metric in document["metrics"].values():
         assert metric["protocol"]
         assert metric["n"] > 0

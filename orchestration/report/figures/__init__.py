@@ -8,6 +8,7 @@ from orchestration.report.figures.attention import attention_heat
 from orchestration.report.figures.curves import clock, loss_curve, time_by_stage
 from orchestration.report.figures.frames import frame_strip
 from orchestration.report.figures.intervals import arm_comparison, criterion_intervals
+from orchestration.report.figures.reactions import reaction_table
 
 __all__ = [
     "arm_comparison",
@@ -16,5 +17,6 @@ __all__ = [
     "criterion_intervals",
     "frame_strip",
     "loss_curve",
+    "reaction_table",
     "time_by_stage",
 ]

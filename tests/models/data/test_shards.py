@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
 from models.data import WriteError
 from models.data.shards import ClipShards, ShardError, build_shards
@@ -305,6 +306,18 @@ def test_verify_sees_damage(built, tmp_path, damage):
         path.unlink()
     with pytest.raises(ShardError, match=r"shard-00001.safetensors: (not the bytes|missing)"):
         ClipShards(out).verify()
+
+
+def test_a_shard_without_the_clips_that_the_index_names_is_told(built, tmp_path):
+    shutil.copytree(built[0], tmp_path / "out")
+    shards = ClipShards(tmp_path / "out")
+    shard = next(iter(shards.shard_sha256))
+    empty = {"frames": np.zeros((0, 9, 16, 16, 3), np.uint8), "masks": np.zeros((0, 9, 16, 16), np.uint8)}
+    save_file(empty, tmp_path / "out" / shard)
+    with pytest.raises(ShardError, match=r"a shard cannot be read \(.*out of bounds.*\); remove it all, ingest again"):
+        shards.frames(shards.ids_of(shard))
+    with pytest.raises(ShardError, match=rf"{shard}: not the bytes that were written"):
+        shards.verify()
 
 
 def test_a_damaged_index_and_an_unknown_clip_are_told(built, tmp_path):

@@ -29,6 +29,22 @@ def test_geometry_is_the_checkpoints_and_odd_clips_are_refused(vae):
         vae.encode(torch.zeros(1, 8, 64, 64, 3, dtype=torch.uint8))
 
 
+@pytest.mark.parametrize(("height", "width"), [(4, 4), (61, 64), (64, 83)])
+def test_clips_smaller_than_a_cell_and_odd_sizes_are_refused(vae, height, width):
+    with pytest.raises(ValueError, match=rf"1 frames of {height}x{width} does not fit the VAE: .* multiples of 8"):
+        vae.encode(torch.zeros(1, 1, height, width, 3, dtype=torch.uint8))
+
+
+def test_one_frame_is_a_clip_of_one_latent_frame(vae):
+    frame = torch.from_numpy(render_clip(5_000_000).frames)[None, :1]
+    latents = vae.encode(frame)
+    assert latents.shape == (1, 64, 1, 8, 8)
+    with torch.no_grad():
+        made = vae.decode(latents)
+    assert made.shape == (1, 3, 1, 64, 64)
+    assert (made - to_unit_range(frame)).abs().mean() < 0.5 * (made - to_unit_range(frame).flip(-1)).abs().mean()
+
+
 def test_uint8_survives_the_unit_range():
     frames = torch.arange(256, dtype=torch.uint8).repeat(3).view(1, 1, 16, 16, 3)
     assert torch.equal(to_uint8(to_unit_range(frames)), frames)

@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from models.encoders import checkpoint
-from models.encoders.checkpoint import locate
+from models import pretrained
 from models.encoders.registry import NAMES, EncoderError, load_encoder
+from models.pretrained import locate
 from models.provenance import WeightsError, folder_sha256
 from tests.models.encoders import small
 
@@ -68,9 +68,9 @@ def test_a_hub_at_a_commit_is_asked_for_that_commit_and_for_no_pickle(folder, mo
         return str(folder)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    assert locate(f"org/model@{COMMIT}").folder == folder
-    assert (asked["repository"], asked["revision"]) == ("org/model", COMMIT)
-    assert not any(pattern.endswith(checkpoint.PICKLES) for pattern in asked["allow_patterns"])
+    assert locate(f"org/reached@{COMMIT}").folder == folder
+    assert (asked["repository"], asked["revision"]) == ("org/reached", COMMIT)
+    assert not any(pattern.endswith(pretrained.PICKLES) for pattern in asked["allow_patterns"])
 
 
 def test_a_hub_out_of_reach_is_one_clear_line():

@@ -65,6 +65,8 @@ def test_what_is_no_clip_is_refused(encoder, name):
         frozen(small.noise(1, 64, 64))
     with pytest.raises(ValueError, match=rf"{frozen.name}: clips of shape \[1, 0, 64, 64, 3\] hold no frame"):
         frozen(small.noise(1, 0, 64, 64))
+    with pytest.raises(ValueError, match=rf"{frozen.name}: clips of shape \[0, 1, 64, 64, 3\] hold no frame"):
+        frozen(small.noise(0, 1, 64, 64))
 
 
 @pytest.mark.parametrize("name", small.NAMES)

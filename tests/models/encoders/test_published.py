@@ -19,6 +19,8 @@ PAPERS = {
 def test_the_two_streams_of_the_proposal():
     assert published.parameters("dinov2-giant") == 1_136_480_768
     assert published.parameters("qwen2.5-vl-7b") == 8_292_166_656
+    assert published.on_meta("dinov2-giant").config.hidden_size == 1536
+    assert published.on_meta("qwen2.5-vl-7b").config.text_config.hidden_size == 3584
 
 
 @pytest.mark.parametrize("name", PAPERS)

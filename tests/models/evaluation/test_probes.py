@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.evaluation.inputs import MetricInputError
-from models.evaluation.probes import pool, temporal_probe
+from models.evaluation.probes import TemporalProbe, pool
 from models.evaluation.semantic import SentenceEmbedder, semantic_consistency, shuffled_consistency
 from tests.models.evaluation.conftest import fetched
 
@@ -25,28 +25,31 @@ def clips(count: int, seed: int, informative: bool = True):
 
 
 def test_finds_direction_and_order_where_they_are():
-    probe = temporal_probe(*clips(300, 0), *clips(100, 1))
-    assert probe.direction.mean() > 0.95
-    assert probe.ordering.mean() > 0.95
+    found = TemporalProbe.fit(*clips(300, 0)).read(*clips(100, 1))
+    assert found.direction.mean() > 0.95
+    assert found.ordering.mean() > 0.95
 
 
 def test_is_at_chance_where_they_are_not():
-    probe = temporal_probe(*clips(300, 0, informative=False), *clips(400, 1, informative=False))
-    assert 0.15 < probe.direction.mean() < 0.35
-    assert 0.4 < probe.ordering.mean() < 0.6
+    found = TemporalProbe.fit(*clips(300, 0, informative=False)).read(*clips(400, 1, informative=False))
+    assert 0.15 < found.direction.mean() < 0.35
+    assert 0.4 < found.ordering.mean() < 0.6
 
 
 def test_same_directions_and_unknown_ones_are_undefined():
     features, names = clips(50, 0)
-    probe = temporal_probe(features, [None, *names[1:]], features[:3], [None, ("up", "up"), names[2]])
-    assert np.isnan(probe.direction[0])
-    assert np.isnan(probe.ordering[:2]).all()
-    assert probe.direction[1] in (0, 1)
-    assert not np.isnan(probe.ordering[2])
+    probe = TemporalProbe.fit(features, [None, *names[1:]])
+    found = probe.read(features[:3], [None, ("up", "up"), names[2]])
+    assert np.isnan(found.direction[0])
+    assert np.isnan(found.ordering[:2]).all()
+    assert found.direction[1] in (0, 1)
+    assert not np.isnan(found.ordering[2])
     with pytest.raises(MetricInputError, match="fewer than two"):
-        temporal_probe(features[:4], 4 * [("up", "up")], features[:1], [None])
-    with pytest.raises(MetricInputError):
-        temporal_probe(features, names, features[:, :3], names)
+        TemporalProbe.fit(features[:4], 4 * [("up", "up")])
+    with pytest.raises(MetricInputError, match="50 train clips, 49 directions"):
+        TemporalProbe.fit(features, names[1:])
+    with pytest.raises(MetricInputError, match=r"fitted on \(5, 8\) a clip, given \(50, 3, 8\) and 50 directions"):
+        probe.read(features[:, :3], names)
 
 
 def test_pooling_with_positions_keeps_where_things_are():

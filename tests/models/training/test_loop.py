@@ -1,26 +1,22 @@
 """The loop: resuming is bit for bit, a NaN stops it before the weights change, numbers are reported."""
 
 import json
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from models.training import phase1
 from models.training.checkpoint import CheckpointError
 from models.training.config import ConfigError, from_json, to_json
-from models.training.loop import NonFiniteError
+from models.training.non_finite import NonFiniteError
 from models.training.objective import ObjectiveConfig
 from models.training.optimization import rate_at
 from models.training.sampler import Sampler
-from tests.models.training import toy
+from tests.models.training import runs, toy
 
 LATENTS = ObjectiveConfig(pixel_every=0)
 
@@ -68,6 +64,22 @@ def test_a_finished_run_is_not_trained_again(tmp_path):
     assert not steps
 
 
+def test_the_start_is_not_computed_where_a_run_goes_on(tmp_path, monkeypatch):
+    with pytest.raises(Stopped):
+        phase1.run(config(), toy.data(), tmp_path, stop_at(4))
+    monkeypatch.setattr("models.training.recipe.start_from", lambda *_: pytest.fail("the start is computed again"))
+    phase1.run(config(), toy.data(), tmp_path)
+    with pytest.raises(pytest.fail.Exception, match="computed again"):
+        phase1.run(config(), toy.data(), tmp_path / "another")
+
+
+def test_a_run_may_go_on_with_other_readers(tmp_path):
+    whole = phase1.run(config(), toy.data(), tmp_path / "whole")
+    with pytest.raises(Stopped):
+        phase1.run(config(), toy.data(), tmp_path / "stopped", stop_at(4))
+    assert phase1.run(config(readers=3), toy.data(), tmp_path / "stopped").losses == whole.losses
+
+
 def test_a_run_of_another_configuration_or_data_is_refused(tmp_path):
     phase1.run(config(), toy.data(), tmp_path)
     with pytest.raises(CheckpointError, match=r"config\.loop\.seed: 0 then, 1 now"):
@@ -78,44 +90,8 @@ def test_a_run_of_another_configuration_or_data_is_refused(tmp_path):
         phase1.run(config(), other, tmp_path)
 
 
-CHILD = """
-import sys, torch
-torch.set_num_threads(1)
-from pathlib import Path
-from tests.models.training import test_loop, toy
-from models.training import phase1
-phase1.run(test_loop.config(steps=30, checkpoint_every=2), toy.data(), Path(sys.argv[1]))
-"""
-
-
-def test_a_killed_run_goes_on_bit_for_bit(tmp_path):
-    """SIGKILL at random moments, so also inside a checkpoint's writing: one is written every other step."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        whole = phase1.run(config(steps=30, checkpoint_every=30), toy.data(), tmp_path / "whole")
-    finally:
-        torch.set_num_threads(threads)
-    out = tmp_path / "killed"
-    history, chance = out / "history.jsonl", random.Random(0)
-    for least in (chance.randint(3, 8), chance.randint(12, 20)):
-        child = subprocess.Popen([sys.executable, "-c", CHILD, str(out)], env={**os.environ, "OMP_NUM_THREADS": "1"})
-        while child.poll() is None and (not history.exists() or history.read_text().count("\n") < least):
-            time.sleep(0.005)
-        time.sleep(chance.random() * 0.03)
-        assert child.poll() is None, "the child ended before it could be killed"
-        os.kill(child.pid, signal.SIGKILL)
-        child.wait()
-    torch.set_num_threads(1)
-    try:
-        resumed = phase1.run(config(steps=30, checkpoint_every=2), toy.data(), out)
-    finally:
-        torch.set_num_threads(threads)
-    assert resumed.losses == whole.losses
-    assert same_weights(resumed.checkpoint, whole.checkpoint)
-
-
-def test_a_nan_stops_before_the_step_and_names_the_batch(tmp_path):
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_a_nan_stops_before_the_step_and_leaves_the_batch(tmp_path, accumulation):
     data, started = toy.data(), []
     good = data.latents
 
@@ -128,16 +104,59 @@ def test_a_nan_stops_before_the_step_and_names_the_batch(tmp_path):
 
     broken = toy.data()
     object.__setattr__(broken, "latents", bad)
-    clean = phase1.run(config(checkpoint_every=1, keep=9), data, tmp_path / "clean")
+    clean = phase1.run(config(accumulation=accumulation), data, tmp_path / "clean")
     with pytest.raises(NonFiniteError, match="weights are as before it"):
-        phase1.run(config(checkpoint_every=1), broken, tmp_path / "broken")
+        phase1.run(config(accumulation=accumulation), broken, tmp_path / "broken")
     report = json.loads((tmp_path / "broken" / "non_finite.json").read_text())
-    assert "3" in report["ids"]
-    assert len(report["ids"]) == 4
+    assert [len(ids) for ids in report["ids"]] == [4] * accumulation
+    saved = load_file(tmp_path / "broken" / report["tensors"])
+    for number, ids in enumerate(report["ids"]):
+        assert torch.equal(saved[f"{number}.latents"].isnan().flatten(1).any(1), torch.tensor([i == "3" for i in ids]))
+        assert torch.equal(saved[f"{number}.spatial.tokens"], data.spatial.tokens(ids).tokens)
+    assert any("3" in ids for ids in report["ids"])
     before = report["step"] - 1
     rows = (tmp_path / "broken" / "history.jsonl").read_text().splitlines()
     assert len(rows) == before
     assert [json.loads(row)["loss"] for row in rows] == clean.losses[:before]
+
+
+@pytest.mark.parametrize("readers", [0, 2])
+def test_numbers_do_not_depend_on_the_readers(tmp_path, readers):
+    runs = [config(steps=10, accumulation=2, readers=number) for number in (1, readers)]
+    first, second = (phase1.run(run, toy.data(), tmp_path / str(run.loop.readers)) for run in runs)
+    assert first.losses == second.losses
+    assert same_weights(first.checkpoint, second.checkpoint)
+
+
+def test_data_wait_is_the_share_of_all_passes(tmp_path, monkeypatch):
+    """By a clock that only reading (3 s a batch) and pixels' comparison (1 s a pass) move."""
+    clock, data = SimpleNamespace(now=0.0), toy.data()
+    latents = data.latents
+
+    def slow(ids):
+        clock.now += 3
+        return latents(ids)
+
+    def distance(images, true):
+        clock.now += 1
+        return toy.distance(images, true)
+
+    object.__setattr__(data, "latents", slow)
+    monkeypatch.setattr("models.training.loop.time", SimpleNamespace(perf_counter=lambda: clock.now))
+    run = phase1.Phase1Config(toy.FUSION, toy.loop(accumulation=2, readers=0), ObjectiveConfig(pixel_every=1))
+    told = []
+    phase1.run(run, data, tmp_path, lambda *p: told.append(p[3]), vae=toy.Vae(), perceptual=distance)
+    assert {(numbers["data_wait"], numbers["seconds"]) for numbers in told} == {(0.75, 8.0)}
+
+
+def test_a_history_that_ends_before_the_checkpoint_is_refused(tmp_path):
+    phase1.run(config(), toy.data(), tmp_path)
+    history = tmp_path / "history.jsonl"
+    lines = history.read_text().splitlines(keepends=True)
+    for content, said in (("".join(lines[:4]), "4 lines and a checkpoint of step 6"), ("{\n" * 6, "damaged")):
+        history.write_text(content)
+        with pytest.raises(CheckpointError, match=said):
+            phase1.run(config(), toy.data(), tmp_path)
 
 
 def test_the_caller_keeps_its_random_state(tmp_path):
@@ -157,9 +176,18 @@ def test_progress_tells_what_a_user_wants_to_see(tmp_path):
     assert "heldout_latent" not in told[0][3]
 
 
-def test_bf16_trains_too(tmp_path):
-    result = phase1.run(config(precision="bf16", steps=3), toy.data(), tmp_path)
-    assert all(np.isfinite(result.losses))
+def test_bf16_computes_in_bf16_and_keeps_weights_in_fp32(tmp_path):
+    """Both through a frozen network; near fp32's losses, and not the same."""
+    start = None
+    for phase in runs.PHASES:
+        full, half = (
+            runs.train(phase, tmp_path / phase / p, toy.loop(steps=3, precision=p), start=start, pixel_every=2)
+            for p in ("fp32", "bf16")
+        )
+        assert half.losses == pytest.approx(full.losses, rel=0.02)
+        assert not np.array_equal(half.losses, full.losses)
+        assert {tensor.dtype for tensor in toy.weights(half.checkpoint).values()} == {torch.float32}
+        start = full.checkpoint
 
 
 def test_each_epoch_is_a_permutation_and_position_is_a_number():
@@ -178,6 +206,11 @@ def test_the_rate_warms_up_and_falls():
     assert max(rates) == rates[10] == 1.0
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert rates[-1] == pytest.approx(0.1, abs=1e-3)
+
+
+def test_readers_below_none_are_refused():
+    with pytest.raises(ConfigError, match=r"readers=-1 must be at least 0"):
+        toy.loop(readers=-1)
 
 
 def test_configurations_survive_json_and_unknown_keys_do_not():

@@ -11,7 +11,7 @@ from models.decoder.lora import load_lora
 from models.decoder.routes import Routes
 from models.decoder.sampling import SamplingConfig, sample
 from models.training import phase2, phase3
-from models.training.checkpoint import CheckpointError, read
+from models.training.checkpoint import CheckpointError, read, save
 from models.training.generator import load_generator
 from models.training.objective import ObjectiveConfig
 from models.training.recipe import load_fusion
@@ -115,6 +115,17 @@ def test_the_adapters_of_a_run_go_into_a_fresh_generator(tmp_path, start):
     assert torch.equal(load_file(tmp_path / "lora" / "adapters.safetensors")["up"], averaged)
     with pytest.raises(CheckpointError, match="not of Phase 3"):
         load_generator(start, toy.Generator())
+
+
+def test_adapters_of_an_older_version_or_another_generator_are_refused_in_one_line(tmp_path, start):
+    config = phase3_config(loop=toy.loop())
+    found = read(phase3.run(config, toy.data(), tmp_path, generator=toy.Generator(), start=start).checkpoint)
+    with pytest.raises(CheckpointError, match=r"is of another model: \d+ tensors differ"):
+        load_generator(found.path, small.toy_generator())
+    del found.identity["config"]["routes"]
+    older = save(tmp_path / "older", 6, {"model": found.weights()}, {"identity": found.identity}, keep=1)
+    with pytest.raises(CheckpointError, match="its configuration has no usable routes"):
+        load_generator(older, toy.Generator())
 
 
 def test_a_run_of_other_routes_is_not_gone_on_with(tmp_path, start):

@@ -15,6 +15,7 @@ from models.training.data import ARMS, DataError, pool
 from models.training.objective import ObjectiveConfig
 from models.training.recipe import load_fusion, new_fusion
 from models.training.reconstruct import conditionings, decode
+from models.training.start import start_from
 from tests.models.training import toy
 
 LATENTS = ObjectiveConfig(pixel_every=0)
@@ -42,6 +43,7 @@ def test_every_kind_trains_and_comes_back(tmp_path, kind):
 def test_every_kind_starts_from_whitened_tokens(kind):
     data = toy.data()
     fusion = new_fusion(dataclasses.replace(toy.FUSION, kind=kind), data, "hybrid", 0, "cpu")
+    start_from(fusion, data, "hybrid")
     for stream, source in ((fusion.spatial, data.spatial), (fusion.semantic, data.semantic)):
         assert source is not None
         rows = stream.projection(stream.norm(source.tokens(data.ids).tokens)).flatten(0, -2)

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from models.fusion.base import Fusion
 from models.fusion.conditioning import cells_of
+from models.fusion.config import FusionConfig
 from models.training.data import DataError, TrainingData, read_batch
 from models.training.recipe import new_fusion
+from models.training.start import start_from
 from tests.models.training import toy
 
 FUSION = dataclasses.replace(toy.FUSION, dim=64, layers=2)
@@ -24,9 +27,15 @@ def before(data: TrainingData) -> TrainingData:
     return dataclasses.replace(data, latents=latents)
 
 
+def started(config: FusionConfig, data: TrainingData, arm: str) -> Fusion:
+    fusion = new_fusion(config, data, arm, 0, "cpu")
+    start_from(fusion, data, arm)
+    return fusion.eval()
+
+
 def error(data: TrainingData, config=FUSION) -> float:
     """Of held-out latents, as a share of their variance, before any step."""
-    fusion = new_fusion(config, data, "dino_only", 0, "cpu").eval()
+    fusion = started(config, data, "dino_only")
     batch = read_batch(data, data.held_out, arm="dino_only")
     wanted = cells_of(batch.latents)
     with torch.no_grad():
@@ -53,7 +62,7 @@ def test_one_query_for_all_frames_starts_at_what_it_can_know():
 
 
 def test_the_start_is_that_of_the_seed_and_the_data():
-    first, again = (new_fusion(FUSION, toy.data(), "hybrid", 0, "cpu").state_dict() for _ in range(2))
+    first, again = (started(FUSION, toy.data(), "hybrid").state_dict() for _ in range(2))
     assert all(torch.equal(first[name], again[name]) for name in first)
 
 
@@ -67,4 +76,4 @@ def test_a_clip_that_is_not_finite_is_named():
         return values
 
     with pytest.raises(DataError, match=r"start: 0, 1, 2, 3, .* have tokens or latents that are not finite"):
-        new_fusion(FUSION, dataclasses.replace(data, latents=bad), "dino_only", 0, "cpu")
+        started(FUSION, dataclasses.replace(data, latents=bad), "dino_only")

@@ -139,3 +139,20 @@ def test_what_one_arm_reached_does_not_go_by_the_hybrids_name():
     assert table is not None
     assert [column.words for column in table.columns][:1] == ["DINOv2 only"]
     assert "Hybrid" not in [column.words for column in table.columns]
+
+
+def test_the_hybrid_without_a_stream_has_a_table_of_its_own():
+    """Beside all baselines it would not fit on a printed page."""
+    from orchestration.report.tables import absent, beside
+
+    whole = {"lpips": sample.measured(0.1), "lpips_vgg": sample.measured(0.2), "spatial_iou": sample.measured(0.8)}
+    lost = {"lpips": sample.measured(0.6), "spatial_iou": sample.measured(0.02)}
+    sets = {"without_semantic": lost, "without_spatial": lost, "copy_last": lost}
+    measured = sample.evaluation(2, whole, {"hybrid": whole, "dino_only": lost}, sets)
+    table, others = absent(measured), beside(measured)
+    assert table is not None
+    assert others is not None
+    assert [column.words for column in table.columns] == ["Hybrid", "Hybrid, VLM absent", "Hybrid, DINOv2 absent"]
+    assert [line.words for line in table.lines] == ["LPIPS", "Spatial IoU"]
+    assert [column.words for column in others.columns] == ["Hybrid", "DINOv2 only", "Copy of last frame"]
+    assert absent(sample.evaluation(2, whole, baselines={"copy_last": lost})) is None
