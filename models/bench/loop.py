@@ -2,9 +2,9 @@
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from functools import partial
 from math import isqrt
 from pathlib import Path
 from statistics import mean, median
@@ -20,7 +20,7 @@ from models.fusion.config import FusionConfig
 from models.standins import shelf
 from models.training import phase1
 from models.training.config import LoopConfig
-from models.training.data import TrainingData, read_batch
+from models.training.data import Batch, TrainingData, read_batch
 from models.training.objective import Reconstruction
 from models.training.optimization import optimizer_of
 from models.training.recipe import new_fusion
@@ -44,11 +44,11 @@ class LoopFigure:
     steps: int
     """Of each run that count."""
     loop: float
-    """Seconds a step: the mean of its steps, of each the median over the runs."""
+    """Seconds a step: the mean over the steps, of each the median over the runs."""
     bare: float
-    """The same of bare steps."""
+    """The same of bare steps, each made right after the loop's of the same number."""
     data_wait: float
-    """Share of the loop's time, in all its runs, spent waiting for batches."""
+    """Share of the loop's time that it waits for batches, in a run without bare steps."""
     checkpoint: float
     """Seconds of one, the median of the runs."""
     checkpoint_every: int
@@ -68,7 +68,7 @@ class LoopFigure:
 def measure(
     loop: LoopConfig, fusion: Mapping[str, Any], *, clips: int = CLIPS, steps: int = STEPS, rounds: int = ROUNDS
 ) -> LoopFigure:
-    """Phase 1 of a profile's loop and fusion sizes, and in turn bare steps of the same modules on the same batches.
+    """Phase 1 of a profile's loop and fusion sizes, and beside it bare steps of the same modules on the same batches.
 
     Raises:
         WeightsError: the weights of LPIPS are not fetched.
@@ -77,18 +77,19 @@ def measure(
     with tempfile.TemporaryDirectory() as folder:
         data = _data(Path(folder), clips, vae)
         config = phase1.Phase1Config(_fusion(data, fusion), replace(loop, steps=WARM_UP + steps + 1))
-        objective = Reconstruction(config.objective, vae, perceptual)
+        run = partial(_run, config, data, vae=vae, perceptual=perceptual)
         runs, bare = list[_Run](), list[list[float]]()
         for number in range(rounds):
-            runs.append(_run(config, data, Path(folder) / f"run-{number}", vae, perceptual))
-            bare.append(_bare(config, data, objective))
-    waited, spent = sum(sum(run.waits) for run in runs), sum(sum(run.seconds) for run in runs)
+            beside = _Bare(config, data, Reconstruction(config.objective, vae, perceptual))
+            runs.append(run(Path(folder) / f"run-{number}", beside.step))
+            bare.append(beside.seconds[WARM_UP:-1])
+        alone = run(Path(folder) / "alone", lambda _: None)  # a bare step would give the reader time
     return LoopFigure(
         steps=steps,
         loop=_typical([run.seconds for run in runs]),
         bare=_typical(bare),
-        data_wait=waited / spent,
-        checkpoint=median(run.checkpoint for run in runs),
+        data_wait=sum(alone.waits) / sum(alone.seconds),
+        checkpoint=median(run.checkpoint for run in (*runs, alone)),
         checkpoint_every=loop.checkpoint_every,
     )
 
@@ -128,34 +129,48 @@ class _Run:
     checkpoint: float
 
 
-def _run(config: phase1.Phase1Config, data: TrainingData, out: Path, vae: LTXVae, distance: Lpips) -> _Run:
-    rows, ends = list[dict[str, float]](), list[float]()
+def _run(
+    config: phase1.Phase1Config,
+    data: TrainingData,
+    out: Path,
+    after: Callable[[int], None],
+    *,
+    vae: LTXVae,
+    perceptual: Lpips,
+) -> _Run:
+    """A run of Phase 1 that calls `after` with the number of each step, outside its time."""
+    rows, whole, left = list[dict[str, float]](), list[float](), time.perf_counter()
 
     def note(what: str, done: int, total: int, numbers: dict[str, float]) -> None:
+        nonlocal left
+        whole.append(time.perf_counter() - left)
         rows.append(numbers)
-        ends.append(time.perf_counter())
+        after(done - 1)
+        left = time.perf_counter()
 
-    phase1.run(config, data, out, note, vae=vae, perceptual=distance)
-    whole = [after - before for before, after in pairwise(ends)]
+    phase1.run(config, data, out, note, vae=vae, perceptual=perceptual)
     waits = [row["seconds"] * row["data_wait"] for row in rows[WARM_UP:-1]]
-    return _Run(whole[WARM_UP - 1 : -1], waits, checkpoint=whole[-1] - rows[-1]["seconds"])
+    return _Run(whole[WARM_UP:-1], waits, checkpoint=whole[-1] - rows[-1]["seconds"])
 
 
-def _bare(config: phase1.Phase1Config, data: TrainingData, objective: Reconstruction) -> list[float]:
-    """Seconds of steps that only go forward, backward and step the optimizer, their batches in memory."""
-    loop = config.loop
-    fusion = new_fusion(config.fusion, data, ARM, loop.seed, loop.device).train()
-    optimizer = optimizer_of(dict(fusion.named_parameters()), {}, loop)
-    sampler, batches = Sampler(len(data.ids), loop.seed), []
-    for step in range(loop.steps):
-        ids = [data.ids[int(i)] for i in sampler.take(step * loop.batch, loop.batch)]
-        batches.append(read_batch(data, ids, arm=ARM, frames=config.objective.decoded(step)))
-    times = []
-    for batch in batches:
-        began = time.perf_counter()
-        loss, _ = objective(fusion(batch.spatial, batch.semantic), batch)
+class _Bare:
+    """Steps that only go forward, backward and step the optimizer, their batches in memory."""
+
+    def __init__(self, config: phase1.Phase1Config, data: TrainingData, objective: Reconstruction) -> None:
+        loop, self.objective = config.loop, objective
+        self.fusion = new_fusion(config.fusion, data, ARM, loop.seed, loop.device).train()
+        self.optimizer = optimizer_of(dict(self.fusion.named_parameters()), {}, loop)
+        sampler, self.batches = Sampler(len(data.ids), loop.seed), list[Batch]()
+        for step in range(loop.steps):
+            ids = [data.ids[int(i)] for i in sampler.take(step * loop.batch, loop.batch)]
+            self.batches.append(read_batch(data, ids, arm=ARM, frames=config.objective.decoded(step)))
+        self.seconds: list[float] = []
+
+    def step(self, number: int) -> None:
+        """One step, timed."""
+        batch, began = self.batches[number], time.perf_counter()
+        loss, _ = self.objective(self.fusion(batch.spatial, batch.semantic), batch)
         loss.backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        times.append(time.perf_counter() - began)
-    return times[WARM_UP:-1]
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.seconds.append(time.perf_counter() - began)
