@@ -1,8 +1,8 @@
 """A number with its interval, its N and its protocol (§6): the only form in which a figure leaves an evaluation.
 
-Protocol of the interval: 95%, over clips. Values that are 0 or 1 (right or wrong): Wilson's. Others: BCa bootstrap of
-the mean with the percentiles widened as Student's t is wider than a normal (Hesterberg 2015), seeded. A clip on which a
-metric is undefined is NaN and does not count; n says how many do. One clip has a value and no interval.
+Protocol of the interval: 95%, over clips. Proportions, of values that are right or wrong: Wilson's. Others: BCa
+bootstrap of the mean with the percentiles widened as Student's t is wider than a normal (Hesterberg 2015), seeded. A
+clip on which a metric is undefined is NaN and does not count; n says how many do. One clip has a value and no interval.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -35,8 +35,10 @@ def point(value: float | None, n: int, protocol: str) -> Metric:
     return Metric(float(value) if defined and value is not None else None, None, None, n, protocol)
 
 
-def bootstrap(values: np.ndarray, seed: int = 0, protocol: str = "", resamples: int = RESAMPLES) -> Metric:
-    """The mean of per-clip values [N] with its interval."""
+def bootstrap(
+    values: np.ndarray, seed: int = 0, protocol: str = "", resamples: int = RESAMPLES, *, proportion: bool = False
+) -> Metric:
+    """The mean of per-clip values [N] with its interval; the values of a proportion are 0 or 1."""
     values = np.asarray(values, dtype=np.float64).ravel()
     values = values[np.isfinite(values)]
     n = len(values)
@@ -45,7 +47,7 @@ def bootstrap(values: np.ndarray, seed: int = 0, protocol: str = "", resamples: 
     mean = float(values.mean())
     if n == 1:
         return Metric(mean, None, None, 1, protocol)
-    if np.isin(values, (0.0, 1.0)).all():
+    if proportion and np.isin(values, (0.0, 1.0)).all():
         low, high = wilson(int(values.sum()), n)
     elif np.ptp(values) == 0:
         low = high = mean
@@ -54,7 +56,9 @@ def bootstrap(values: np.ndarray, seed: int = 0, protocol: str = "", resamples: 
     return Metric(mean, float(low), float(high), n, protocol)
 
 
-def paired_difference(first: np.ndarray, second: np.ndarray, seed: int = 0, protocol: str = "") -> Metric:
+def paired_difference(
+    first: np.ndarray, second: np.ndarray, seed: int = 0, protocol: str = "", *, proportion: bool = False
+) -> Metric:
     """Mean of first - second over the clips on which both are defined; the clips are the same, in the same order.
 
     Raises:
@@ -62,7 +66,7 @@ def paired_difference(first: np.ndarray, second: np.ndarray, seed: int = 0, prot
     """
     if len(first) != len(second):
         raise ValueError(f"a paired difference needs the same clips: {len(first)} and {len(second)} were given")
-    metric = bootstrap(np.asarray(first, float) - np.asarray(second, float), seed, protocol)
+    metric = bootstrap(np.asarray(first, float) - np.asarray(second, float), seed, protocol, proportion=proportion)
     return replace(metric, protocol=f"paired over clips: {protocol}" if protocol else "paired over clips")
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 Directions = Sequence[Sequence[str] | None]
+PROPORTIONS = ("direction", "temporal_ordering")
+"""Metrics that are right or wrong on a clip."""
 DIRECTION_PROTOCOL = "logistic probe on pooled conditioning, held-out clips, first direction right, chance 0.25"
 ORDERING_PROTOCOL = "logistic probe on pooled conditioning, held-out clips, order of two directions, chance 0.5"
 

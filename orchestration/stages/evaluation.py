@@ -111,11 +111,12 @@ class _Evaluation:
 
     def _summary(self, values: Values, protocols: dict[str, str]) -> dict[str, dict[str, Any]]:
         from models.evaluation.metric import bootstrap
+        from models.evaluation.probes import PROPORTIONS
 
         settings = self.job.profile.evaluation
         return {
             NAMES.get(name, name): bootstrap(
-                array, settings.seed, protocols.get(name, ""), settings.resamples
+                array, settings.seed, protocols.get(name, ""), settings.resamples, proportion=name in PROPORTIONS
             ).document()
             for name, array in values.items()
             if name != "dynamic_degree_true"
@@ -124,14 +125,15 @@ class _Evaluation:
     def _gains(self, hybrid: Values, arm: Values) -> dict[str, dict[str, Any]]:
         """By how much the hybrid is better than an arm, clip by clip."""
         from models.evaluation.metric import paired_difference
+        from models.evaluation.probes import PROPORTIONS
 
         wanted = ("spatial_iou", "lpips", "temporal_ordering", "semantic_consistency")
         gains = {}
         for name in (name for name in wanted if name in hybrid and name in arm):
             better, rest = (arm, hybrid) if name in LOWER_IS_BETTER else (hybrid, arm)
-            seed = self.job.profile.evaluation.seed
+            seed, said = self.job.profile.evaluation.seed, f"{name}, positive: hybrid better"
             gains[f"{name}_gain"] = paired_difference(
-                better[name], rest[name], seed, f"{name}, positive: hybrid better"
+                better[name], rest[name], seed, said, proportion=name in PROPORTIONS
             ).document()
         return gains
 

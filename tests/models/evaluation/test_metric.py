@@ -47,10 +47,15 @@ def test_none_one_and_equal_clips():
 
 
 def test_all_right_leaves_a_doubt():
-    metric = bootstrap(np.ones(20))
+    metric = bootstrap(np.ones(20), proportion=True)
     assert metric.high == 1
     assert metric.low == pytest.approx(0.8389, abs=1e-4)  # Wilson's interval of 20 of 20
     assert wilson(0, 10) == (0, pytest.approx(0.2775, abs=1e-4))
+
+
+def test_a_measure_that_is_0_everywhere_is_no_proportion():
+    still = bootstrap(np.zeros(128))
+    assert (still.value, still.low, still.high) == (0, 0, 0)
 
 
 def test_pairs_see_what_two_intervals_cannot():
