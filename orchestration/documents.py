@@ -21,7 +21,9 @@ from pydantic import (
     Field,
     JsonValue,
     NonNegativeInt,
+    SerializerFunctionWrapHandler,
     ValidationError,
+    model_serializer,
 )
 
 NAMES = (
@@ -98,6 +100,15 @@ class MetricValue(Document):
 Metrics = dict[MetricName, MetricValue]
 
 
+class PerClip(Document):
+    """The file of per-clip values beside an evaluation, and which clips each arm and baseline was measured on."""
+
+    file: str = Field(pattern=r"^[^/\\]+$")
+    sha256: str
+    clips: dict[str, str]
+    """Arm or baseline -> one hash over its clips' ids and frames: equal hashes are the same clips."""
+
+
 class Evaluation(Document):
     """What one phase measured on held-out clips, with all that it was measured on."""
 
@@ -113,10 +124,19 @@ class Evaluation(Document):
     metrics: Metrics
     arms: dict[Arm, Metrics] = {}
     baselines: dict[Baseline, Metrics] = {}
+    per_clip: PerClip | None = None
 
     @property
     def sha256(self) -> str:
         return sha256(self.document())
+
+    @model_serializer(mode="wrap")
+    def _as_it_was_written(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `per_clip` where there is none: documents from before it keep their hash."""
+        document = written(self)
+        if self.per_clip is None:
+            del document["per_clip"]
+        return document
 
 
 class Criterion(Document):

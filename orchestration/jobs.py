@@ -23,6 +23,7 @@ _TRAINS = (
 _JUDGES = (
     *_TRAINS,
     "models/evaluation",
+    "orchestration/clip_values.py",
     *(f"{_STAGES}/{part}.py" for part in ("evaluation", "generation", "measures")),
 )
 

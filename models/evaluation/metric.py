@@ -1,8 +1,9 @@
 """A number with its interval, its N and its protocol (§6): the only form in which a figure leaves an evaluation.
 
-Protocol of the interval: 95%, over clips. Proportions, of values that are right or wrong: Wilson's. Others: BCa
-bootstrap of the mean with the percentiles widened as Student's t is wider than a normal (Hesterberg 2015), seeded. A
-clip on which a metric is undefined is NaN and does not count; n says how many do. One clip has a value and no interval.
+Protocol of the interval: 95%, over clips. Proportions, of values that are right or wrong: Wilson's; the difference of
+two on the same clips: the adjusted Wald interval of Bonett and Price (2012). Others: BCa bootstrap of the mean with the
+percentiles widened as Student's t is wider than a normal (Hesterberg 2015), seeded. A clip on which a metric is
+undefined is NaN and does not count; n says how many do. One clip has a value and no interval.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -12,6 +13,7 @@ from scipy import stats
 
 RESAMPLES = 2000
 LEVEL = 0.95
+ROUNDING = 1e-12  # values that differ by no more are one value
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def bootstrap(
         return Metric(mean, None, None, 1, protocol)
     if proportion and np.isin(values, (0.0, 1.0)).all():
         low, high = wilson(int(values.sum()), n)
-    elif np.ptp(values) == 0:
+    elif np.ptp(values) <= ROUNDING * max(1.0, abs(mean)):
         low = high = mean
     else:
         low, high = _bca(values, np.random.default_rng(seed), resamples)
@@ -66,8 +68,23 @@ def paired_difference(
     """
     if len(first) != len(second):
         raise ValueError(f"a paired difference needs the same clips: {len(first)} and {len(second)} were given")
-    metric = bootstrap(np.asarray(first, float) - np.asarray(second, float), seed, protocol, proportion=proportion)
+    difference = np.asarray(first, float) - np.asarray(second, float)
+    metric = bootstrap(difference, seed, protocol)
+    if proportion and metric.n > 1:
+        low, high = bonett_price(int((difference == 1).sum()), int((difference == -1).sum()), metric.n)
+        metric = replace(metric, low=low, high=high)
     return replace(metric, protocol=f"paired over clips: {protocol}" if protocol else "paired over clips")
+
+
+def bonett_price(only_first: int, only_second: int, n: int, level: float = LEVEL) -> tuple[float, float]:
+    """Interval of the difference of two proportions on the same n clips, from those on which only one of them is right.
+
+    One such clip among many shows nothing, and none at all leaves a doubt (Bonett and Price 2012, adjusted Wald).
+    """
+    z = stats.norm.ppf((1 + level) / 2)
+    first, second = (only_first + 1) / (n + 2), (only_second + 1) / (n + 2)
+    half = z * np.sqrt((first + second - (first - second) ** 2) / (n + 2))
+    return max(-1.0, float(first - second - half)), min(1.0, float(first - second + half))
 
 
 def wilson(right: int, n: int, level: float = LEVEL) -> tuple[float, float]:

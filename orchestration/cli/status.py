@@ -10,18 +10,31 @@ from orchestration.home import Home
 
 def status(
     data: Annotated[str, typer.Option("--data", metavar="NAME", help="The dataset.")] = "moving_shapes",
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--compare",
+            metavar="A B",
+            help="Two runs, clip by clip: phase2/hybrid, phase2/vae_roundtrip, an evaluation.json, an MLflow run id.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Show what stands now. Reads only what the runs left; nothing is started.
+    """Show what stands now, or how two runs differ. Reads only what the runs left; nothing is started.
 
-    Example: foresight status --json
+    Example: foresight status --compare phase2/hybrid phase2/dino_only
     """
     with exits():
-        found = gather(Home.find(), data)
+        if compare is not None:
+            from orchestration.cli import compare as comparison
+
+            found, show = comparison.compared(Home.find(), data, *compare), comparison.show
+        else:
+            found, show = gather(Home.find(), data), _print
     if as_json:
         print_json(found)
     else:
-        _print(found)
+        show(found)
 
 
 def gather(home: Home, data: str) -> dict[str, Any]:

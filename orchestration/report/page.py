@@ -186,7 +186,8 @@ def _phase(bundle: ReportBundle, number: int, phase: PhaseEvidence) -> PhaseView
 
 
 def _beside(evaluation: Evaluation) -> Sequence[tables.BesideTable]:
-    return [table for table in (tables.beside(evaluation), tables.absent(evaluation)) if table is not None]
+    found = tables.beside(evaluation), tables.paired(evaluation), tables.absent(evaluation)
+    return [table for table in found if table is not None]
 
 
 def _elsewhere(bundle: ReportBundle) -> list[dict[str, Any]]:

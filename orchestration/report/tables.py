@@ -99,6 +99,37 @@ def absent(evaluation: Evaluation) -> BesideTable | None:
     return _table("hybrid", whole, sets, {}, "When a stream is absent (§2.1): the same checkpoint and the same clips")
 
 
+def paired(evaluation: Evaluation) -> BesideTable | None:
+    """The hybrid against each arm, clip by clip, in every metric (§4.4); no table where arms were not paired."""
+    arms = {
+        arm: gains
+        for arm, measured in evaluation.arms.items()
+        if (gains := {key.removesuffix("_gain"): one for key, one in measured.items() if key.endswith("_gain")})
+    }
+    if not arms:
+        return None
+    order = dict.fromkeys(key for gains in arms.values() for key in gains)
+    lines = [
+        Line(name.words, True, tuple(_gain(name, gains.get(key)) for gains in arms.values()))
+        for key, name in ((key, names.metric(key)) for key in order)
+    ]
+    columns = tuple(Cell(words=f"Hybrid over {names.words(arm)}") for arm in arms)
+    note = (
+        "Hybrid against each arm on the same clips: mean gain, positive when the hybrid is better; 95 % interval below"
+    )
+    return BesideTable(columns, tuple(lines), note)
+
+
+def _gain(name: names.MetricName, gain: MetricValue | None) -> Cell:
+    if gain is None or gain.value is None:
+        return Cell()
+    value = f"{gain.value:+.{name.decimals}f}"
+    if gain.low is None or gain.high is None:
+        return Cell(value=value)
+    told = "better" if gain.low > 0 else "worse" if gain.high < 0 else "not told apart"
+    return Cell(value=value, interval=f"{gain.low:+.{name.decimals}f} – {gain.high:+.{name.decimals}f}, {told}")
+
+
 def _table(
     judged: str,
     metrics: Mapping[str, MetricValue],

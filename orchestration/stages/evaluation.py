@@ -2,18 +2,23 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from orchestration import tracking
 from orchestration.jobs import RESULT, Job, read
 
+if TYPE_CHECKING:
+    from orchestration.documents import PerClip
+
 NAMES = {
     "dynamic_degree": "temporal_lpips_variance_dynamic",
     "semantic_consistency_shuffled": "semantic_consistency_null",
 }
 """Names that the document gives to what stands beside a metric."""
+UNNAMED = {"dynamic_degree_true"}
+"""The document has no name for it."""
 PROBED = {"direction", "temporal_ordering"}
 LOWER_IS_BETTER = {"lpips", "temporal_lpips_variance"}
 Values = dict[str, np.ndarray]
@@ -54,7 +59,9 @@ class _Evaluation:
         baselines = {
             name: self._summary(values[name], protocols | (both if name in ABSENT else {})) for name in made.baselines
         }
-        metrics = arms[main] | self._beyond(made, main)
+        beyond, more = self._beyond(made, main)
+        metrics = arms[main] | beyond
+        values[main] |= more
         document = {
             "schema": "foresight.evaluation/1",
             "phase": self.job.phase,
@@ -69,8 +76,9 @@ class _Evaluation:
             "arms": arms,
             "baselines": baselines,
         }
-        evaluation = Evaluation.model_validate(document)
         folder = self.job.out.parent
+        document["per_clip"] = self._per_clip(folder, values)
+        evaluation = Evaluation.model_validate(document)
         _write(folder / "evaluation.json", evaluation.document())
         pictures = self._pictures(folder / "figures", made, main)
         self._record(evaluation.document(), pictures, main)
@@ -119,17 +127,27 @@ class _Evaluation:
                 array, settings.seed, protocols.get(name, ""), settings.resamples, proportion=name in PROPORTIONS
             ).document()
             for name, array in values.items()
-            if name != "dynamic_degree_true"
+            if name not in UNNAMED
         }
 
+    def _per_clip(self, folder: Path, values: dict[str, Values]) -> "PerClip":
+        """Leave what every clip was measured at beside the document, under the document's names."""
+        from orchestration import clip_values
+
+        named = {
+            name: {NAMES.get(metric, metric): array for metric, array in measured.items() if metric not in UNNAMED}
+            for name, measured in values.items()
+        }
+        return clip_values.write(folder, clip_values.identities(self.ids, self.true), named)
+
     def _gains(self, hybrid: Values, arm: Values) -> dict[str, dict[str, Any]]:
-        """By how much the hybrid is better than an arm, clip by clip."""
+        """By how much the hybrid is better than an arm, clip by clip, in every metric that both have."""
         from models.evaluation.metric import paired_difference
         from models.evaluation.probes import PROPORTIONS
+        from orchestration.documents import NAMES as METRICS
 
-        wanted = ("spatial_iou", "lpips", "temporal_ordering", "semantic_consistency")
         gains = {}
-        for name in (name for name in wanted if name in hybrid and name in arm):
+        for name in (name for name in METRICS if name in hybrid and name in arm):
             better, rest = (arm, hybrid) if name in LOWER_IS_BETTER else (hybrid, arm)
             seed, said = self.job.profile.evaluation.seed, f"{name}, positive: hybrid better"
             gains[f"{name}_gain"] = paired_difference(
@@ -137,25 +155,26 @@ class _Evaluation:
             ).document()
         return gains
 
-    def _beyond(self, made: Any, main: str) -> dict[str, dict[str, Any]]:
-        """What a phase is asked beyond frames side by side."""
+    def _beyond(self, made: Any, main: str) -> tuple[dict[str, dict[str, Any]], Values]:
+        """What a phase is asked beyond frames side by side, and what of it has a value of each clip."""
         from models.evaluation.lpips import Lpips, clip_lpips
         from models.evaluation.metric import bootstrap
         from orchestration.stages import measures
 
         vgg, seed, some = Lpips("vgg"), self.job.profile.evaluation.seed, self.job.profile.evaluation.vgg_clips
         second = clip_lpips(vgg, self.true[:some], made.arms[main][:some])
-        found = {"lpips_vgg": bootstrap(second, seed, vgg.protocol)}
+        found, per_clip = {"lpips_vgg": bootstrap(second, seed, vgg.protocol)}, {"lpips_vgg": second}
         self.reporter("LPIPS (vgg)", 1, 1, {})
         masked = bool(self.inputs.shards.index["has_masks"].to_numpy().all())
         if self.job.phase == 1 and self.train and masked:
-            found |= measures.boxes(self.job, self.inputs, self.train, self.ids)
+            boxes, overlap = measures.boxes(self.job, self.inputs, self.train, self.ids)
+            found, per_clip = found | boxes, per_clip | overlap
             self.reporter("boxes", 1, 1, {})
         if self.job.phase == 3:
             found |= measures.fvd(self.job, self.true, made, main, self.reporter)
             found |= measures.latency(self.job, self.inputs, self.ids, made.adapted)
             self.reporter("latency", 1, 1, {})
-        return {name: metric.document() for name, metric in found.items()}
+        return {name: metric.document() for name, metric in found.items()}, per_clip
 
     def _pictures(self, folder: Path, made: Any, main: str) -> list[Path]:
         from orchestration.report.figures.frames import frame_strip
@@ -208,8 +227,9 @@ class _Evaluation:
                     if m["value"] is not None
                 }
                 run.numbers({f"eval_{name}": value for name, value in named.items()})
+                run.document(f"{prefix or 'evaluation'}.json", document)
+                run.file(self.job.out.parent / document["per_clip"]["file"], prefix or "evaluation")
                 if arm == main:
-                    run.document(f"{prefix or 'evaluation'}.json", document)
                     for path in pictures:
                         run.picture(f"{prefix}{path.name}", path.read_bytes())
 

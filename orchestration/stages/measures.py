@@ -20,8 +20,8 @@ from orchestration.stages.inputs import Inputs
 Values = dict[str, np.ndarray]
 
 
-def boxes(job: Job, inputs: Inputs, train: Sequence[str], ids: Sequence[str]) -> dict[str, Metric]:
-    """BBox IoU and mAP@0.5 of the detection probe on the frozen DINOv2 tokens."""
+def boxes(job: Job, inputs: Inputs, train: Sequence[str], ids: Sequence[str]) -> tuple[dict[str, Metric], Values]:
+    """BBox IoU and mAP@0.5 of the detection probe on the frozen DINOv2 tokens, and the former clip by clip."""
     from models.evaluation import boxes as box
     from models.evaluation.detection import predict_boxes, train_probe
 
@@ -35,11 +35,12 @@ def boxes(job: Job, inputs: Inputs, train: Sequence[str], ids: Sequence[str]) ->
     }
     probe = train_probe(store.read(train), true["t"], grid, (size, size), seed=job.profile.evaluation.seed)
     found = predict_boxes(probe, store.read(ids), grid, (size, size))
-    value = box.map50(true["h"], found)
-    return {
-        "bbox_iou": bootstrap(box.box_iou(true["h"], found), job.profile.evaluation.seed, box.BOX_PROTOCOL),
-        "map50": point(value, len(ids), box.MAP_PROTOCOL),
+    overlap = box.box_iou(true["h"], found)
+    metrics = {
+        "bbox_iou": bootstrap(overlap, job.profile.evaluation.seed, box.BOX_PROTOCOL),
+        "map50": point(box.map50(true["h"], found), len(ids), box.MAP_PROTOCOL),
     }
+    return metrics, {"bbox_iou": overlap}
 
 
 def temporal(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.evaluation.metric import bootstrap, paired_difference, wilson
+from models.evaluation.metric import bonett_price, bootstrap, paired_difference, wilson
 
 DRAWS = {
     "normal": (lambda rng, n: rng.normal(0.5, 0.1, n), 0.5),
@@ -44,6 +44,8 @@ def test_none_one_and_equal_clips():
     assert (one.value, one.low, one.high, one.n) == (0.3, None, None, 1)
     same = bootstrap(np.full(9, 0.3))
     assert (same.low, same.high) == (pytest.approx(0.3), pytest.approx(0.3))
+    rounded = bootstrap(np.linspace(0.2, 0.9, 50) + 0.05 - np.linspace(0.2, 0.9, 50))
+    assert rounded.low == rounded.high == pytest.approx(0.05)
 
 
 def test_all_right_leaves_a_doubt():
@@ -70,3 +72,30 @@ def test_pairs_see_what_two_intervals_cannot():
     assert paired_difference(better, hard).n == 99
     with pytest.raises(ValueError, match="same clips"):
         paired_difference(better, hard[1:])
+
+
+def test_one_clip_that_only_one_arm_gets_right_shows_nothing():
+    first, second = np.ones(128), np.ones(128)
+    none = paired_difference(first, second, proportion=True)
+    assert none.low < none.value == 0 < none.high
+    second[0] = 0
+    one = paired_difference(first, second, proportion=True)
+    assert one.low < 0 < one.value < one.high
+    second[:6] = 0  # McNemar's exact test: p = 0.03
+    assert paired_difference(first, second, proportion=True).low > 0
+
+
+def test_a_paired_difference_of_proportions_turns_round_with_its_sides():
+    rng = np.random.default_rng(2)
+    first, second = (rng.random((2, 90)) < 0.8).astype(float)
+    there, back = (paired_difference(*pair, proportion=True) for pair in ((first, second), (second, first)))
+    assert (there.value, there.low, there.high) == pytest.approx((-back.value, -back.high, -back.low))
+
+
+def test_coverage_of_a_paired_difference_of_proportions():
+    rng, n = np.random.default_rng(3), 64
+    for only_first, only_second in ((0.15, 0.05), (0.3, 0.1)):
+        drawn = rng.multinomial(n, [only_first, only_second, 1 - only_first - only_second], 4000)
+        intervals = np.array([bonett_price(a, b, n) for a, b, _ in drawn])
+        covered = (intervals[:, 0] <= only_first - only_second) & (only_first - only_second <= intervals[:, 1])
+        assert 0.935 <= covered.mean() <= 0.975
