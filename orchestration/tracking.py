@@ -69,6 +69,7 @@ def connect(home: Home) -> None:
 
     home.mlflow.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     mlflow.set_tracking_uri(home.tracking_uri)
 
 

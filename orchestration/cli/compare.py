@@ -32,7 +32,7 @@ def show(found: dict[str, Any]) -> None:
     for column in ("metric", "A", "B", "A - B", "95% interval", "n", ""):
         table.add_column(column, justify="left" if column in ("metric", "") else "right", no_wrap=True)
     for row in found["metrics"]:
-        interval = "-" if row["low"] is None else f"{row['low']:+.4f} .. {row['high']:+.4f}"
+        interval = "-" if row["low"] is None else f"{row['low']:+.4g} .. {row['high']:+.4g}"
         words = row["says"].replace("first", "A").replace("second", "B") if row["paired"] else "not compared"
         words = "not paired" if row["says"].startswith("not paired") else words
         cells = [
@@ -57,4 +57,4 @@ def _name(side: dict[str, Any]) -> str:
 
 
 def _number(value: float | None, sign: str = "") -> str:
-    return "-" if value is None else f"{value:{sign}.4f}"
+    return "-" if value is None else f"{value:{sign}.4g}"
