@@ -6,6 +6,8 @@ from typing import Any
 
 from orchestration.home import Home
 
+LABELS = {"temporal_lpips_variance_dynamic": "dynamic degree"}
+
 
 def compared(home: Home, data: str, first: str, second: str) -> dict[str, Any]:
     """The comparison of two runs by their names, as one document."""
@@ -32,7 +34,7 @@ def show(found: dict[str, Any]) -> None:
     for column in ("metric", "A", "B", "A - B", "95% interval", "n", ""):
         table.add_column(column, justify="left" if column in ("metric", "") else "right", no_wrap=True)
     for row in found["metrics"]:
-        interval = "-" if row["low"] is None else f"{row['low']:+.4g} .. {row['high']:+.4g}"
+        interval = "-" if row["low"] is None else f"{row['low']:+.3g} .. {row['high']:+.3g}"
         words = row["says"].replace("first", "A").replace("second", "B") if row["paired"] else "not compared"
         words = "not paired" if row["says"].startswith("not paired") else words
         cells = [
@@ -42,7 +44,9 @@ def show(found: dict[str, Any]) -> None:
             interval,
             str(row["n"]),
         ]
-        table.add_row(row["metric"], *cells, Text(words, style="bold" if row["better"] else "dim"))
+        table.add_row(
+            LABELS.get(row["metric"], row["metric"]), *cells, Text(words, style="bold" if row["better"] else "dim")
+        )
     console.print(table)
     for row in found["metrics"]:
         console.print(Text.assemble((row["metric"], "bold"), f": {row['protocol'] if row['paired'] else row['says']}"))
@@ -57,4 +61,4 @@ def _name(side: dict[str, Any]) -> str:
 
 
 def _number(value: float | None, sign: str = "") -> str:
-    return "-" if value is None else f"{value:{sign}.4g}"
+    return "-" if value is None else f"{value:{sign}.3g}"
