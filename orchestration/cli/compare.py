@@ -35,8 +35,7 @@ def show(found: dict[str, Any]) -> None:
         table.add_column(column, justify="left" if column in ("metric", "") else "right", no_wrap=True)
     for row in found["metrics"]:
         interval = "-" if row["low"] is None else f"{row['low']:+.3g} .. {row['high']:+.3g}"
-        words = row["says"].replace("first", "A").replace("second", "B") if row["paired"] else "not compared"
-        words = "not paired" if row["says"].startswith("not paired") else words
+        words, _, _ = row["says"].replace("first", "A").replace("second", "B").partition(":")
         cells = [
             _number(row["first"]),
             _number(row["second"]),
@@ -49,7 +48,9 @@ def show(found: dict[str, Any]) -> None:
         )
     console.print(table)
     for row in found["metrics"]:
-        console.print(Text.assemble((row["metric"], "bold"), f": {row['protocol'] if row['paired'] else row['says']}"))
+        reason = row["says"] if ":" in row["says"] else ""
+        said = "; ".join(part for part in (reason, row["protocol"]) if part)
+        console.print(Text.assemble((row["metric"], "bold"), f": {said}"))
     console.print(
         f"{found['shared_clips']} shared held-out clips." + "".join(f"\nNote: {one}" for one in found["notes"])
     )
