@@ -10,14 +10,37 @@ import functools
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    StringConstraints,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
+from orchestration.contradictions import contradictions
 from orchestration.documents import Action, MetricName, Phase, sha256
 from orchestration.programme_file import read
 
 DEFAULT_PATH = Path(__file__).resolve().parents[1] / "config" / "programme.yaml"
 
-Section = Annotated[str, StringConstraints(pattern=r"^(\d+\.\d+|[A-D]\.\d+|house)$")]
+SECTIONS = {"1": 5, "2": 3, "3": 4, "4": 4, "5": 7, "6": 4, "7": 4, "A": 3, "B": 3, "C": 4, "D": 2}
+"""The proposal's chapters, and how many sections each has."""
+
+
+def _section(name: str) -> str:
+    chapter, _, number = name.partition(".")
+    if name != "house" and number not in map(str, range(1, SECTIONS.get(chapter, 0) + 1)):
+        allowed = ", ".join(f"{chapter}.1-{chapter}.{count}" for chapter, count in SECTIONS.items())
+        raise ValueError(f"the proposal has no section {name!r}; allowed: {allowed}, or house for a rule of our own")
+    return name
+
+
+Section = Annotated[str, AfterValidator(_section)]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Level = Literal["low", "medium", "high"]
@@ -38,6 +61,14 @@ class Metric(Part):
     most: float | None = None
     min_n: PositiveInt
     counts: Literal["clips", "timings"] = "clips"
+    peak: bool = False
+    """A maximum, not a mean: it has no interval, its value stands for itself."""
+    protocol: Annotated[list[Text], Field(min_length=1)]
+    """Words that the protocol of the number must have, in any case."""
+
+    def foreign(self, protocol: str) -> list[str]:
+        """The words that a protocol lacks; none: it is this metric's."""
+        return [word for word in self.protocol if word.lower() not in protocol.lower()]
 
 
 class Threshold(Part):
@@ -75,8 +106,11 @@ class DecisionPoint(Part):
 
 
 class Finding(Part):
+    """What a phase's failure shows, and which fallback of the worst case is then the next step, counted from 1."""
+
     section: Section
     says: Text
+    fallback: PositiveInt
 
 
 class PhasePlan(Part):
@@ -87,7 +121,25 @@ class PhasePlan(Part):
     criteria: dict[MetricName, Annotated[list[Threshold], Field(min_length=1)]]
     beside: list[Beside] = []
     single_stream: SingleStream | None = None
-    if_it_fails: Finding | None = None
+    if_it_fails: Finding
+
+
+class Maintains(Part):
+    """No significant regression: what the hybrid may lose to an arm, per metric, on the clips of a phase."""
+
+    section: Section
+    phase: Phase
+    arm: Stream
+    margins: dict[MetricName, PositiveFloat]
+
+
+class OverallPlan(Part):
+    """When the project as a whole is a success (§6.4)."""
+
+    section: Section
+    phase: Phase
+    criteria: Annotated[list[Beside], Field(min_length=1)]
+    maintains: Maintains
 
 
 class GateRules(Part):
@@ -109,6 +161,7 @@ class GpuHours(Part):
     section: Section
     phases: dict[Phase, PositiveFloat]
     warn: Warn
+    before: Warn
     price: Price
 
 
@@ -116,6 +169,7 @@ class Storage(Part):
     section: Section
     phases: dict[Phase, PositiveFloat]
     features: Warn
+    before: Warn
 
 
 class Money(Part):
@@ -155,17 +209,6 @@ class Timeline(Part):
     steps: list[Step]
     total_weeks: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)]
 
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        seen: set[str] = set()
-        for step in self.steps:
-            if step.after is not None and step.after not in seen:
-                raise ValueError(f"step {step.name!r} comes after {step.after!r}, which is not a step above it")
-            if step.weeks[0] > step.weeks[1]:
-                raise ValueError(f"step {step.name!r}: weeks {step.weeks} run backwards")
-            seen.add(step.name)
-        return self
-
 
 class Risk(Part):
     section: Section
@@ -202,6 +245,7 @@ class Programme(Part):
     metrics: dict[MetricName, Metric]
     gate: GateRules
     phases: dict[Phase, PhasePlan]
+    overall: OverallPlan
     budget: Budget
     timeline: Timeline
     risks: list[Risk]
@@ -215,39 +259,21 @@ class Programme(Part):
         """The governing threshold of each criterion of a phase: strictest target, the failure threshold beside it."""
         return [self._bar(phase, name) for name in self.phases[phase].criteria]
 
+    def beside(self, phase: Phase) -> list[Beside]:
+        """What is reported at a phase and does not gate there: its own, and the project's where it is judged there."""
+        return [*self.phases[phase].beside, *(self.overall.criteria if phase == self.overall.phase else ())]
+
     def _bar(self, phase: Phase, name: MetricName) -> Bar:
-        where, stated, better = f"phase {phase}, {name}", self.phases[phase].criteria[name], self.metrics[name].better
+        stated, better = self.phases[phase].criteria[name], self.metrics[name].better
         sign = 1 if better == "higher" else -1
         governing = max(stated, key=lambda threshold: sign * threshold.target)  # the first of equals
-        failures = {threshold.failure: threshold.section for threshold in stated if threshold.failure is not None}
-        if len(failures) > 1:
-            both = " and ".join(f"{value:g} (§{section})" for value, section in failures.items())
-            raise ValueError(f"{where}: two failure thresholds, {both}; no rule says which governs, keep one")
-        failure = next(iter(failures), None)
-        if failure is not None and sign * failure > sign * governing.target:
-            raise ValueError(
-                f"{where}: failure {failure:g} lies on the good side of target {governing.target:g}"
-                f" (§{governing.section}), and {better} is better; a value between them would be both GO and NO_GO"
-            )
+        failure = next((threshold.failure for threshold in stated if threshold.failure is not None), None)
         return Bar(metric=name, better=better, target=governing.target, failure=failure, section=governing.section)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if missing := {1, 2, 3} - set(self.phases):
-            raise ValueError(f"phases: {sorted(missing)} missing; allowed: exactly 1, 2, 3")
-        for number, plan in self.phases.items():
-            streams = plan.single_stream
-            compared = [] if streams is None else [*streams.exceeds.values(), *streams.keeps.values()]
-            used = [
-                *plan.criteria,
-                *(row.metric for row in plan.beside),
-                *(name for names in compared for name in names),
-            ]
-            if unknown := sorted(set(used) - set(self.metrics)):
-                raise ValueError(
-                    f"phase {number}: {', '.join(unknown)} not under `metrics`; allowed: {', '.join(self.metrics)}"
-                )
-            self.bars(number)
+        for where, what in contradictions(self):
+            raise PydanticCustomError("contradiction", "{what}", {"what": what, "at": where})
         return self
 
 

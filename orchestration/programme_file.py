@@ -39,7 +39,8 @@ def read(path: Path, model: type[Model]) -> Model:
         return model.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise ProgrammeError(f"{path}: {_line(lines, first['loc'])}{_message(model, first)}") from None
+        loc = tuple(first.get("ctx", {}).get("at", "").split("/")) if first["type"] == "contradiction" else first["loc"]
+        raise ProgrammeError(f"{path}: {_line(lines, loc)}{_message(model, first | {'loc': loc})}") from None
 
 
 def _number(path: Path, node: yaml.Node, where: tuple[str, ...], lines: dict[tuple[str, ...], int]) -> None:
