@@ -8,24 +8,31 @@ from orchestration.documents import Criterion, Decision
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
+
+    from orchestration.overall import Overall
+    from orchestration.programme import Programme
 
 STYLE = {"GO": "bold green", "MARGINAL": "bold yellow", "NO_GO": "bold red", "INCONCLUSIVE": "bold cyan"}
 COLUMNS = ("criterion", "value", "interval", "target", "failure", "§", "outcome")
 NUMBERS = ("value", "interval", "target", "failure")
 
 
-def criteria_rows(decision: Decision) -> list[dict[str, Any]]:
+def criteria_rows(decision: Decision | Overall) -> list[dict[str, Any]]:
     """One dict of texts a criterion, in the order of the decision; `gates` says whether it counts."""
     pinned = decision.pins.get("thresholds")
     thresholds: dict[str, Any] = pinned if isinstance(pinned, dict) else {}
     return [_row(criterion, thresholds.get(criterion.metric) or {}) for criterion in decision.criteria]
 
 
-def criteria_table(decision: Decision) -> Table:
-    """The board as a Rich table of at most 100 columns; below it, in words, what is not GO."""
-    from rich import box
-    from rich.table import Table
+def criteria_table(decision: Decision, programme: Programme | None = None) -> Table:
+    """The board as a Rich table of at most 100 columns; below it, in words, what is not GO.
+
+    With the programme, also what a NO_GO shows and what then comes first (§4.3).
+    """
     from rich.text import Text
+
+    from orchestration.overall import next_step
 
     rows = criteria_rows(decision)
     title = Text.assemble(
@@ -37,6 +44,28 @@ def criteria_table(decision: Decision) -> Table:
     words = [f"{row['label']}: {row['why']}" for row in rows if row["outcome"] != "GO"]
     if decision.clips_needed:
         words.append(f"About {decision.clips_needed} held-out clips would settle what is open.")
+    if decision.verdict == "NO_GO" and programme is not None:
+        words.append(next_step(programme, decision.phase))
+    return _table(title, rows, words)
+
+
+def overall_table(overall: Overall) -> Table:
+    """The project's own board (§6.4); below it what each gate said, and the next step where the project fails."""
+    from rich.text import Text
+
+    standins = " (stand-ins)" if overall.pins.get("standins") else ""
+    title = Text.assemble("The project as a whole (§6.4): ", (overall.verdict, STYLE[overall.verdict]), standins)
+    rows = criteria_rows(overall)
+    words = [f"{row['label']}: {row['why']}" for row in rows if row["outcome"] != "GO"]
+    words.append(", ".join(f"Phase {phase}: {said or 'not decided'}" for phase, said in overall.gates.items()) + ".")
+    return _table(title, rows, [*words, *([overall.next_step] if overall.next_step else [])])
+
+
+def _table(title: Text, rows: list[dict[str, Any]], words: list[str]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(
         title=title, caption=Text("\n".join(words)), box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True
     )
@@ -44,7 +73,9 @@ def criteria_table(decision: Decision) -> Table:
     for column in COLUMNS:
         table.add_column(column, justify="right" if column in NUMBERS else "left", no_wrap=True)
     for row in rows:
-        cells = [Text(row[key]) for key in ("label", "value", "interval", "target", "failure", "section", "outcome")]
+        label = row["label"].removesuffix("_only")  # 100 columns have no room for it
+        rest = ("value", "interval", "target", "failure", "section", "outcome")
+        cells = [Text(label), *(Text(row[key]) for key in rest)]
         cells[-1].stylize(STYLE[row["outcome"]] if row["gates"] else "dim")
         table.add_row(*cells, style=None if row["gates"] else "dim")
     return table
@@ -75,4 +106,4 @@ def _label(metric: str, gates: bool) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
+    return "-" if value is None else f"{value:.3g}"

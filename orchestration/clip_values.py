@@ -23,6 +23,7 @@ from orchestration.documents import Evaluation, PerClip, sha256
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    from pydantic import JsonValue
 
 FILE = "clips.parquet"
 COLUMNS = ("clip_id", "clip_sha256", "arm", "metric", "value")
@@ -74,6 +75,14 @@ def read(evaluation: Evaluation, document: Path) -> pd.DataFrame:
     if hashlib.sha256(data).hexdigest() != evaluation.per_clip.sha256:
         raise ClipValuesError(f"{path}: not the file that {document.name} pins; evaluate again to compare it")
     return pd.read_parquet(io.BytesIO(data))
+
+
+def pin(evaluation: Evaluation, document: Path) -> dict[str, JsonValue]:
+    """What a gate has to find in the evaluation: the hash of the file that lies beside it now, or that none does."""
+    if evaluation.per_clip is None:
+        return {}
+    path = document.with_name(evaluation.per_clip.file)
+    return {"per_clip_sha256": hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None}
 
 
 def _clips(table: pd.DataFrame) -> dict[str, str]:

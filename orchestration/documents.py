@@ -130,6 +130,10 @@ class Evaluation(Document):
     def sha256(self) -> str:
         return sha256(self.document())
 
+    @property
+    def per_clip_sha256(self) -> str | None:
+        return self.per_clip.sha256 if self.per_clip else None
+
     @model_serializer(mode="wrap")
     def _as_it_was_written(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Without `per_clip` where there is none: documents from before it keep their hash."""

@@ -2,26 +2,27 @@
 
 A criterion is GO when its whole interval is on the good side of the target, NO_GO when it is wholly beyond the
 failure threshold, MARGINAL when wholly between them. An interval across a threshold, or whatever forbids to trust the
-number (missing, not finite, stale, wrong unit, too few clips, stand-ins), is INCONCLUSIVE and says why. The verdict
-is the worst of NO_GO, INCONCLUSIVE, MARGINAL, GO, in that order. Nothing here reads a clock, a file or a database.
+number (missing, not finite, stale, wrong unit, another protocol, too few clips, stand-ins), is INCONCLUSIVE and says
+why. The verdict is the worst of NO_GO, INCONCLUSIVE, MARGINAL, GO, in that order. Nothing here reads a clock, a file or
+a database.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import JsonValue
 
 from orchestration.comparison import compared
 from orchestration.documents import Action, Criterion, Decision, Evaluation, MetricValue, Phase, Verdict
-from orchestration.programme import Bar, Metric, Programme
+from orchestration.programme import Bar, Beside, Metric, Programme
 
 # More clips than this are not an answer: the value lies on the threshold, and a person settles it.
 MOST_CLIPS = 1_000_000
-PINNED = ("data_version", "code_commit", "weights", "runs")
+PINNED = ("data_version", "code_commit", "weights", "runs", "per_clip_sha256")
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,12 @@ def decide(
         phase: the gate that is asked; the evaluation's own by default.
     """
     phase, profile, pins = phase or evaluation.phase, profile or evaluation.profile, dict(pins or {})
-    untrusted = _untrusted(programme, evaluation, pins, profile, phase)
-    rows = [
-        _row(bar, evaluation.metrics.get(bar.metric), programme, evaluation, untrusted) for bar in programme.bars(phase)
-    ]
+    why = untrusted(programme, evaluation, pins, profile, phase)
+    rows = [_row(bar, evaluation.metrics.get(bar.metric), programme, evaluation, why) for bar in programme.bars(phase)]
     rows += [
-        _judge(bar, value, untrusted or why, name) for name, bar, value, why in compared(programme, evaluation, phase)
+        judge(bar, value, why or foreign, name) for name, bar, value, foreign in compared(programme, evaluation, phase)
     ]
-    rows += _beside(programme, evaluation, phase, untrusted)
+    rows += _beside(programme, evaluation, phase, why)
     verdict = worst([row.criterion.outcome for row in rows if row.gates])
     clips = [row.clips for row in rows if row.gates and row.clips is not None]
     body = {
@@ -91,7 +90,7 @@ def action(programme: Programme, phase: Phase, verdict: Verdict) -> Action:
     return {"GO": point.go, "NO_GO": point.no_go}.get(verdict, "wait")  # type: ignore[return-value]
 
 
-def _untrusted(
+def untrusted(
     programme: Programme, evaluation: Evaluation, pins: Mapping[str, Any], profile: str, phase: Phase
 ) -> str | None:
     """Why nothing in this evaluation may decide this gate, if so."""
@@ -111,11 +110,12 @@ def _row(
     bar: Bar, value: MetricValue | None, programme: Programme, evaluation: Evaluation, untrusted: str | None
 ) -> Row:
     metric = programme.metrics[bar.metric]
+    value = _of_peak(metric, value)
     few = value or evaluation.metrics.get(f"{bar.metric}_smallN")
     if untrusted is None and few is not None and few.value is not None and few.n < metric.min_n:
         why = f"n {few.n} is below {metric.min_n} {metric.counts}: {metric.title} does not gate on so few"
-        return _judge(bar, value, why, clips=metric.min_n if metric.counts == "clips" else None)
-    return _judge(bar, value, untrusted or _distrust(metric, value, evaluation.n_clips))
+        return judge(bar, value, why, clips=metric.min_n if metric.counts == "clips" else None)
+    return judge(bar, value, untrusted or _distrust(metric, value, evaluation.n_clips))
 
 
 def _distrust(metric: Metric, value: MetricValue | None, n_clips: int) -> str | None:
@@ -135,10 +135,19 @@ def _distrust(metric: Metric, value: MetricValue | None, n_clips: int) -> str | 
         return f"n {value.n} is more than the {n_clips} clips of this evaluation"
     if not value.protocol.strip():
         return "no protocol: a number without its protocol is not comparable"
+    if lacking := metric.foreign(value.protocol):
+        return f"another protocol ({value.protocol!r}): {metric.title} here is the one by {', '.join(lacking)}"
     return None
 
 
-def _judge(
+def _of_peak(metric: Metric, value: MetricValue | None) -> MetricValue | None:
+    """A maximum has no interval: what was reached was reached."""
+    if not metric.peak or value is None or value.low is not None or value.high is not None:
+        return value
+    return value.model_copy(update={"low": value.value, "high": value.value})
+
+
+def judge(
     bar: Bar, value: MetricValue | None, why: str | None, name: str | None = None, clips: int | None = None
 ) -> Row:
     """One row: the interval against its bar, or INCONCLUSIVE with the reason that forbids the comparison."""
@@ -192,21 +201,30 @@ def _clips(middle: float, worse: float, better: float, n: int, across: list[floa
     return math.floor(needed) + 1
 
 
-def _beside(programme: Programme, evaluation: Evaluation, phase: Phase, untrusted: str | None) -> list[Row]:
-    """The thresholds that are reported and do not gate, under the name METRIC@SECTION."""
-    rows = []
-    for stated in programme.phases[phase].beside:
-        metric = programme.metrics[stated.metric]
-        bar = Bar(
-            metric=stated.metric, better=metric.better, target=stated.target, failure=None, section=stated.section
+def _beside(programme: Programme, evaluation: Evaluation, phase: Phase, why: str | None) -> list[Row]:
+    """The thresholds that are reported and do not gate."""
+    rows = [stands(programme, evaluation, stated, why) for stated in programme.beside(phase)]
+    return [
+        replace(
+            row,
+            criterion=row.criterion.model_copy(update={"why": f"{row.criterion.why}; does not gate"}),
+            clips=None,
+            gates=False,
         )
-        row = _row(bar, evaluation.metrics.get(stated.metric), programme, evaluation, untrusted)
-        changes = {
-            "metric": f"{stated.metric}@{stated.section}",
-            "why": f"{stated.says}: {row.criterion.why}; does not gate",
-        }
-        rows.append(Row(row.criterion.model_copy(update=changes), bar, clips=None, gates=False))
-    return rows
+        for row in rows
+    ]
+
+
+def stands(programme: Programme, evaluation: Evaluation | None, stated: Beside, why: str | None) -> Row:
+    """A single threshold of a section against what was measured, under the name METRIC@SECTION."""
+    better = programme.metrics[stated.metric].better
+    bar = Bar(metric=stated.metric, better=better, target=stated.target, failure=None, section=stated.section)
+    if evaluation is None:
+        row = judge(bar, None, why)
+    else:
+        row = _row(bar, evaluation.metrics.get(stated.metric), programme, evaluation, why)
+    named = {"metric": f"{stated.metric}@{stated.section}", "why": f"{stated.says}: {row.criterion.why}"}
+    return replace(row, criterion=row.criterion.model_copy(update=named))
 
 
 def _pins(
@@ -230,6 +248,7 @@ def _pins(
         "code_commit": evaluation.code_commit,
         "weights": dict(evaluation.weights),
         "runs": dict(evaluation.runs),
+        **({"per_clip_sha256": evaluation.per_clip_sha256} if evaluation.per_clip else {}),
         "n_clips": evaluation.n_clips,
         "thresholds": thresholds,
     }

@@ -29,12 +29,16 @@ def show(found: dict[str, Any]) -> None:
     console = console if console.is_terminal else Console(highlight=False, width=100)
     first, second = found["first"], found["second"]
     table = Table(
-        title=f"A = {_name(first)}\nB = {_name(second)}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+        title=f"A = {_name(first)}\nB = {_name(second)}",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
     )
     for column in ("metric", "A", "B", "A - B", "95% interval", "n", ""):
         table.add_column(column, justify="left" if column in ("metric", "") else "right", no_wrap=True)
     for row in found["metrics"]:
-        interval = "-" if row["low"] is None else f"{row['low']:+.3g} .. {row['high']:+.3g}"
+        interval = "-" if row["low"] is None else f"{row['low']:+.3g}..{row['high']:+.3g}"
         words, _, _ = row["says"].replace("first", "A").replace("second", "B").partition(":")
         cells = [
             _number(row["first"]),

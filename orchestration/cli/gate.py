@@ -6,12 +6,14 @@ import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
+import click
 import typer
 
 from orchestration.cli.exits import exits, print_json
 from orchestration.home import Home
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
     from rich.console import Console
 
     from orchestration.decisions import DecisionLog
@@ -23,11 +25,50 @@ PhaseArgument = Annotated[int, typer.Argument(min=1, max=3, metavar="PHASE", hel
 DataOption = Annotated[str, typer.Option("--data", help="The data set that was evaluated, by its name.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 DATA = "moving_shapes"
+OVERALL = "overall"
 
 
-@gate_app.command(epilog="Example: foresight gate show 1")
-def show(phase: PhaseArgument, data: DataOption = DATA, as_json: JsonOption = False) -> None:
+@gate_app.command(epilog="Example: foresight gate show 1; foresight gate show overall")
+def show(
+    phase: Annotated[
+        str,
+        typer.Argument(
+            click_type=click.Choice(["1", "2", "3", OVERALL]),
+            metavar="PHASE",
+            help="1, 2 or 3; or overall: the project as a whole (§6.4).",
+        ),
+    ],
+    data: DataOption = DATA,
+    as_json: JsonOption = False,
+) -> None:
     """Show the decision that stands for a phase, its override if one counts, and whether the next phase may start."""
+    if phase == OVERALL:
+        _show_overall(data, as_json)
+    else:
+        _show_phase(int(phase), data, as_json)
+
+
+def _show_overall(data: str, as_json: bool) -> None:
+    from orchestration import overall
+    from orchestration.board import overall_table
+    from orchestration.programme import load
+
+    with exits():
+        log, programme = _log(), load()
+        paths = {phase: _document(data, phase) for phase in programme.phases}
+        evaluations = {phase: _evaluation(path) for phase, path in paths.items() if path.exists()}
+        profile = evaluations[max(evaluations)].profile if evaluations else None
+        decided = {phase: log.latest(phase, dataset=data, profile=profile) for phase in programme.phases}
+        decisions = {phase: decision for phase, decision in decided.items() if decision is not None}
+        judged = overall.judge(programme, evaluations, decisions, profile=profile)
+    if as_json:
+        print_json(judged.document())
+    else:
+        _console().print(overall_table(judged))
+
+
+def _show_phase(phase: int, data: str, as_json: bool) -> None:
+    from orchestration import overall
     from orchestration.clearance import clearance
     from orchestration.programme import load
 
@@ -37,6 +78,7 @@ def show(phase: PhaseArgument, data: DataOption = DATA, as_json: JsonOption = Fa
         profile = str(decision.pins["profile"]) if decision else None
         override = log.live_override(phase, dataset=data, profile=profile)
         ahead = clearance(phase + 1, log, programme, dataset=data, profile=profile) if phase < 3 else None
+        failed = decision is not None and decision.verdict == "NO_GO"
     if as_json:
         shown = {
             "schema": "foresight.gate/1",
@@ -45,6 +87,7 @@ def show(phase: PhaseArgument, data: DataOption = DATA, as_json: JsonOption = Fa
             "decision": decision.document() if decision else None,
             "override": override.document() if override else None,
             "next_phase": {"allowed": ahead.allowed, "because": ahead.because} if ahead else None,
+            "next_step": overall.next_step(programme, decision.phase) if failed and decision else None,
         }
         print_json(shown)
         return
@@ -65,15 +108,17 @@ def show(phase: PhaseArgument, data: DataOption = DATA, as_json: JsonOption = Fa
 @gate_app.command(epilog="Example: foresight gate decide 1 --json")
 def decide(phase: PhaseArgument, data: DataOption = DATA, as_json: JsonOption = False) -> None:
     """Decide a phase on its newest evaluation and record the decision; decided before, it is shown as recorded."""
+    from orchestration import clip_values
     from orchestration.documents import DocumentError
     from orchestration.programme import load
 
     with exits():
-        path = Home.find().run(data, f"phase{phase}") / "evaluation.json"
+        path = _document(data, phase)
         if not path.exists():
             raise DocumentError(f"no evaluation of phase {phase} at {path}; `foresight run --data {data}` makes one")
         evaluation = _evaluation(path)
-        decision = _log().decide(load(), evaluation, pins={"dataset": data}, phase=_phase(phase))
+        pins = {"dataset": data, **clip_values.pin(evaluation, path)}
+        decision = _log().decide(load(), evaluation, pins=pins, phase=_phase(phase))
     _show(decision, as_json)
 
 
@@ -106,21 +151,44 @@ def approve(
     typer.echo(f"Phase {phase}, {said}, is overridden by {override.by}, {_until(override.until)}: {override.why}")
 
 
-@gate_app.command(epilog="Example: foresight gate replay --evaluation evaluation.json --programme what-if.yaml")
+@gate_app.command(epilog="Example: foresight gate replay --evaluation evaluation.json --set 1.spatial_iou.target=0.7")
 def replay(
     evaluation: Annotated[Path, typer.Option("--evaluation", metavar="FILE", help="An evaluation document.")],
     programme: Annotated[
         Path | None, typer.Option("--programme", metavar="FILE", help="Other thresholds than the programme's.")
     ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="PHASE.METRIC.target=X", help="One other target or failure threshold; repeatable."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a gate would decide on an old evaluation, perhaps with other thresholds. Nothing is recorded."""
-    from orchestration import gate
+    """Say what a gate would decide on an old evaluation, perhaps with other thresholds. Nothing is recorded or trained.
+
+    With other thresholds, the rows that come out other than under the programme as it stands are named.
+    """
+    from orchestration import gate, what_if
     from orchestration.programme import load
 
     with exits():
-        decision = gate.decide(load(programme), _evaluation(evaluation))
+        asked, given = load(programme), _evaluation(evaluation)
+        asked = what_if.changed(asked, [what_if.parse(text, asked) for text in changes or ()])
+        decision, turned = gate.decide(asked, given), None
+        if programme is not None or changes:
+            before = gate.decide(load(), given)
+            turned = what_if.turned(before, decision)
+            asked_for: dict[str, JsonValue] = {
+                "verdict_as_it_stands": before.verdict,
+                "changed": [{"metric": one.metric, "before": one.before, "after": one.after} for one in turned],
+            }
+            decision = gate.decide(asked, given, pins={"what_if": asked_for})
     _show(decision, as_json)
+    if turned is not None and not as_json:
+        typer.echo(f"What if: {before.verdict} -> {decision.verdict}. " + ("" if turned else "No row changes."))
+        for one in turned:
+            typer.echo(f"  {one}")
 
 
 @gate_app.command(epilog="Example: foresight gate log --json")
@@ -149,6 +217,10 @@ def _log() -> DecisionLog:
     from orchestration.store import Store
 
     return DecisionLog(Store(Home.find().database))
+
+
+def _document(data: str, phase: int) -> Path:
+    return Home.find().run(data, f"phase{phase}") / "evaluation.json"
 
 
 def _evaluation(path: Path) -> Evaluation:
@@ -198,11 +270,12 @@ def _entries(record: DecisionLog) -> list[dict[str, Any]]:
 
 def _show(decision: Decision, as_json: bool) -> None:
     from orchestration.board import criteria_table
+    from orchestration.programme import load
 
     if as_json:
         print_json(decision.document())
     else:
-        _console().print(criteria_table(decision))
+        _console().print(criteria_table(decision, load()))
 
 
 def _print_log(entries: list[dict[str, Any]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from orchestration.documents import Evaluation, parse_evaluation
+from orchestration.programme import load
 
 GOOD = {
     "spatial_iou": 0.80,
@@ -24,7 +25,11 @@ BLIND = {
 }
 
 
-def metric(value: float | None, half: float = 0.001, n: int = 256, protocol: str = "test") -> dict[str, Any]:
+PROTOCOL = "; ".join(word for metric in load().metrics.values() for word in metric.protocol)
+"""Whatever is measured here is measured by the programme's protocols."""
+
+
+def metric(value: float | None, half: float = 0.001, n: int = 256, protocol: str = PROTOCOL) -> dict[str, Any]:
     low, high = (None, None) if value is None else (value - half, value + half)
     return {"value": value, "low": low, "high": high, "n": n, "protocol": protocol}
 

@@ -155,6 +155,58 @@ def test_replay_answers_what_if_and_records_nothing(home: Path, tmp_path: Path) 
     assert not (home / "foresight.db").exists()
 
 
+def test_replay_sets_single_thresholds_and_names_the_rows_that_turn(home: Path) -> None:
+    path = str(evaluated(home, spatial_iou=metric(0.72)))
+    easier = ("gate", "replay", "--evaluation", path, "--set", "1.spatial_iou.target=0.7")
+    shown = foresight(*easier).stdout
+    assert "What if: MARGINAL -> GO" in shown
+    assert "spatial_iou: MARGINAL (target 0.75, failure 0.65) -> GO (target 0.7, failure 0.65)" in shown
+    body = Decision.model_validate(printed(foresight(*easier, "--json")))
+    assert body.verdict == "GO"
+    what_if: Any = body.pins["what_if"]
+    assert (what_if["verdict_as_it_stands"], [row["metric"] for row in what_if["changed"]]) == (
+        "MARGINAL",
+        ["spatial_iou"],
+    )
+    same = foresight("gate", "replay", "--evaluation", path, "--set", "1.lpips.target=0.24").stdout
+    assert "What if: MARGINAL -> MARGINAL" in same
+    assert not (home / "foresight.db").exists()
+    refused = foresight("gate", "replay", "--evaluation", path, "--set", "1.fvd.target=1")
+    assert (refused.exit_code, refused.stdout, "no criterion of phase 1" in refused.stderr) == (2, "", True)
+
+
+def test_the_project_as_a_whole_is_shown(home: Path) -> None:
+    assert "The project as a whole (§6.4): INCONCLUSIVE" in foresight("gate", "show", "overall").stdout
+    for phase in (1, 2, 3):
+        evaluated(home, phase)
+        foresight("gate", "decide", str(phase))
+    body = printed(foresight("gate", "show", "overall", "--json"))
+    assert (body["schema"], body["verdict"]) == ("foresight.overall/1", "GO")
+    assert body["gates"] == {"1": "GO", "2": "GO", "3": "GO"}
+    assert "Phase 1: GO, Phase 2: GO, Phase 3: GO." in foresight("gate", "show", "overall").stdout
+    evaluated(home, 3, lpips=metric(0.5))
+    assert "Next, fallback 2 of §4.3" in " ".join(foresight("gate", "show", "overall").stdout.split())
+
+
+def test_a_no_go_says_what_it_shows_and_what_comes_next(home: Path) -> None:
+    evaluated(home, spatial_iou=metric(0.5))
+    shown = " ".join(foresight("gate", "decide", "1").stdout.split())
+    assert "Phase 1 shows that spatial encoding alone is insufficient. Next, fallback 3 of §4.3: Reframe" in shown
+    assert "fallback 3" in printed(foresight("gate", "show", "1", "--json"))["next_step"]
+    evaluated(home)
+    foresight("gate", "decide", "1")
+    assert printed(foresight("gate", "show", "1", "--json"))["next_step"] is None
+
+
+def test_decide_finds_per_clip_values_that_were_touched(home: Path) -> None:
+    pinned = {"file": "clips.parquet", "sha256": "ab", "clips": {}}
+    path = home / "runs" / "moving_shapes" / "phase1" / "evaluation.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(document(1) | {"per_clip": pinned}))
+    body = printed(foresight("gate", "decide", "1", "--json"))
+    assert (body["verdict"], body["pins"]["expected"]) == ("INCONCLUSIVE", {"per_clip_sha256": None})
+
+
 def test_bad_files_are_wrong_input_in_one_line(home: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.yaml"
     shutil.copy(DEFAULT_PATH, bad)

@@ -70,12 +70,26 @@ def test_a_marginal_or_inconclusive_gate_waits() -> None:
         (metric(0.8, n=19), "below 20 clips"),
         (metric(0.8, n=999), "more than the 256 clips"),
         (metric(0.8, protocol=" "), "no protocol"),
+        (
+            metric(0.8, protocol="IoU of boxes"),
+            "another protocol ('IoU of boxes'): Spatial IoU here is the one by mask",
+        ),
     ],
 )
 def test_a_number_that_cannot_be_trusted_never_decides(spoilt: Any, said: str) -> None:
     decision = verdict(spatial_iou=spoilt)
     assert decision.verdict == "INCONCLUSIVE"
     assert said in row(decision, "spatial_iou").why
+
+
+def test_a_number_by_another_measure_never_stands_in() -> None:
+    vgg = verdict(1, lpips=metric(0.01, protocol="lpips 0.1.4 v0.1, vgg, input [-1,1]"))
+    assert (vgg.verdict, row(vgg, "lpips").outcome) == ("INCONCLUSIVE", "INCONCLUSIVE")
+    other = verdict(3, fvd=metric(10.0, protocol="Fréchet distance of VideoMAE features"))
+    assert other.verdict == "INCONCLUSIVE"
+    assert "here is the one by I3D" in row(other, "fvd").why
+    bad = verdict(1, lpips=metric(0.9, protocol="lpips, vgg"))
+    assert bad.verdict == "INCONCLUSIVE", "not even a NO_GO"
 
 
 def test_few_clips_are_never_fvd() -> None:
@@ -176,6 +190,49 @@ def test_a_missing_arm_other_clips_or_another_protocol_never_go() -> None:
     assert arms({"vlm_only": {"lpips": metric(0.4, n=200)}}).verdict == "INCONCLUSIVE"
     assert arms({"vlm_only": {"lpips": metric(0.4, protocol="vgg")}}).verdict == "INCONCLUSIVE"
     assert arms({"vlm_only": {"lpips_gain": metric(None)}}).verdict == "INCONCLUSIVE"
+    vgg = {"lpips": metric(0.4, protocol="vgg"), "lpips_gain": metric(0.2)}
+    assert arms({"vlm_only": vgg, "hybrid": {"lpips": metric(0.2, protocol="vgg")}}).verdict == "INCONCLUSIVE"
+
+
+def paired(**clips: str) -> Decision:
+    """Phase 2 with the hashes of the clips of each arm."""
+    pinned = {
+        "file": "clips.parquet",
+        "sha256": "ab",
+        "clips": {"hybrid": "1", "vlm_only": "1", "dino_only": "1"} | clips,
+    }
+    return decide(PROGRAMME, parse_evaluation(document(2) | {"per_clip": pinned}))
+
+
+@pytest.mark.parametrize("arm", ["hybrid", "vlm_only", "dino_only"])
+def test_the_three_arms_are_paired_on_the_same_clips_or_nothing_is_decided(arm: str) -> None:
+    assert paired().verdict == "GO"
+    decision = paired(**{arm: "2"})
+    assert decision.verdict == "INCONCLUSIVE"
+    assert any("were measured on other clips" in row.why for row in decision.criteria)
+
+
+def test_the_same_number_of_clips_is_not_the_same_clips() -> None:
+    """Where both arms are measured on all clips of the evaluation they are; on a part of them nothing shows it."""
+    part = {"lpips": metric(0.4, n=200)}
+    decision = arms({"vlm_only": part, "hybrid": {"lpips": metric(0.2, n=200)}})
+    assert "nothing shows that the 200 of 256 clips are the same" in row(decision, "lpips_gain@vlm_only").why
+    assert decision.verdict == "INCONCLUSIVE"
+    gain = {"lpips_gain": metric(0.2, n=200)}
+    assert arms({"vlm_only": part | gain, "hybrid": {"lpips": metric(0.2, n=200)}}).verdict == "INCONCLUSIVE", (
+        "dino_only"
+    )
+    body = {"vlm_only": part | gain, "hybrid": {"lpips": metric(0.2, n=200)}, "dino_only": part | gain}
+    assert arms(body).verdict == "GO"
+
+
+def test_per_clip_values_that_changed_make_the_evaluation_stale() -> None:
+    pinned = {"file": "clips.parquet", "sha256": "ab", "clips": {"hybrid": "1", "vlm_only": "1", "dino_only": "1"}}
+    given_ = parse_evaluation(document(2) | {"per_clip": pinned})
+    assert decide(PROGRAMME, given_, pins={"per_clip_sha256": "ab"}).verdict == "GO"
+    for other in ("cd", None):
+        stale = decide(PROGRAMME, given_, pins={"per_clip_sha256": other})
+        assert (stale.verdict, "stale: per_clip_sha256" in stale.criteria[0].why) == ("INCONCLUSIVE", True)
 
 
 # -- properties
@@ -208,8 +265,39 @@ def test_better_never_worsens_the_verdict(phase: int, metrics: dict[str, Any], n
 @given(phases, measured(), st.data())
 def test_without_a_criterion_there_is_no_go(phase: Any, metrics: dict[str, Any], data: Any) -> None:
     name = data.draw(st.sampled_from([bar.metric for bar in PROGRAMME.bars(phase)]))
-    for spoilt in (None, metric(None), metric(0.5, n=3), metric(0.5, protocol="")):
-        assert verdict(phase, **metrics | {name: spoilt}).verdict != "GO"
+    good = GOOD[name]
+    spoilt = data.draw(
+        st.sampled_from([
+            None,
+            metric(None),
+            metric(good, n=3),
+            metric(good, n=257) if PROGRAMME.metrics[name].counts == "clips" else None,
+            metric(good, protocol=""),
+            metric(good, protocol="another measure"),
+            metric(good) | {"low": None},
+            metric(good) | {"high": float("nan")},
+            metric(good) | {"value": float("inf")},
+            metric(good) | {"low": good + 1, "high": good + 2},
+            metric(-5.0),
+        ])
+    )  # fmt: skip
+    assert verdict(phase, **metrics | {name: spoilt}).verdict != "GO"
+
+
+@settings(max_examples=60, deadline=None)
+@given(phases, st.sampled_from(["data_version", "code_commit", "weights", "runs"]), st.text(min_size=1))
+def test_a_stale_evaluation_decides_nothing(phase: Any, key: str, other: str) -> None:
+    value = {"x": other} if key in ("weights", "runs") else other
+    good, bad = evaluation(phase), evaluation(phase, spatial_iou=metric(0.1))
+    assert {decide(PROGRAMME, one, pins={key: value}).verdict for one in (good, bad)} == {"INCONCLUSIVE"}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(["vlm_only", "dino_only"]), st.sampled_from(sorted(BLIND["vlm_only"])), st.floats(0, 0.2))
+def test_a_worse_arm_never_worsens_the_verdict_of_phase_2(arm: str, name: str, share: float) -> None:
+    value = BLIND[arm][name]
+    worse = value - share * value if name in HIGHER else value + share
+    assert RANK[arms({arm: {name: metric(worse)}}).verdict] >= RANK[verdict(2).verdict]
 
 
 @settings(max_examples=100, deadline=None)

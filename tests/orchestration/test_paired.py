@@ -18,7 +18,7 @@ from orchestration.documents import parse_evaluation
 from orchestration.home import Home
 from orchestration.paired import CompareError, Side, compare
 from orchestration.programme import load
-from tests.orchestration.evaluations import document, metric
+from tests.orchestration.evaluations import PROTOCOL, document, metric
 
 PROGRAMME = load()
 N = 60
@@ -125,7 +125,7 @@ def test_other_protocols_and_other_judges_are_not_compared(tmp_path: Path) -> No
     two.write_text(json.dumps(body))
     row = rows(compare(side(one), side(two), PROGRAMME))
     assert (row["lpips"]["paired"], row["lpips"]["difference"]) == (False, None)
-    assert row["lpips"]["says"] == "not compared: the first by 'test', the second by 'another'"
+    assert row["lpips"]["says"] == f"not compared: the first by {PROTOCOL!r}, the second by 'another'"
     assert row["spatial_iou"]["says"] == "not compared: read with other weights of segmenter"
 
 

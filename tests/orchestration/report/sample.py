@@ -8,12 +8,13 @@ from models.data.moving_shapes import render_clip
 from orchestration.documents import Evaluation, MetricValue, parse_evaluation
 from orchestration.home import Home
 from orchestration.report import figures
+from tests.orchestration.evaluations import PROTOCOL
 
 HASH = "4f1c0ae6b2d97c3358e1d0f4a9b87c6e5d4c3b2a190817263544536271809fab"
 
 
 def measured(value: float, half: float = 0.012, n: int = 128) -> dict:
-    return MetricValue(value=value, low=value - half, high=value + half, n=n, protocol="sample").document()
+    return MetricValue(value=value, low=value - half, high=value + half, n=n, protocol=PROTOCOL).document()
 
 
 def evaluation(
