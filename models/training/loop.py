@@ -67,8 +67,11 @@ class Task(Protocol):
         """The loss and its terms; all further randomness comes from `noise` or torch's global generator."""
         ...
 
-    def held_out(self, step: int) -> dict[str, float]:
-        """Numbers on held-out clips after a step, empty where none are due. Must not touch the random state."""
+    def watch(self, step: int) -> dict[str, float]:
+        """Numbers beside the losses after a step, as on held-out clips; empty where none are due.
+
+        Must touch neither the random state nor a parameter or its gradient.
+        """
         ...
 
 
@@ -140,7 +143,7 @@ class _Run:
         )
 
     def _step(self, step: int, stream: Iterator[Batch]) -> dict[str, float]:
-        """One optimizer step. `data_wait` is the share of its time spent waiting for batches, held-out clips aside."""
+        """One optimizer step. `data_wait` is the share of its time spent waiting for batches, what is watched aside."""
         began, waited = time.perf_counter(), 0.0
         rate = rate_at(step, self.config)
         for group in self.optimizer.param_groups:
@@ -162,7 +165,7 @@ class _Run:
         self.average.update(step)
         trained = time.perf_counter() - began
         numbers = {"loss": total, "lr": rate, "grad_norm": norm} | {k: sum(v) / len(v) for k, v in sums.items()}
-        numbers |= {"data_wait": waited / trained, **self.throughput.step(trained), **self.task.held_out(step + 1)}
+        numbers |= {"data_wait": waited / trained, **self.throughput.step(trained), **self.task.watch(step + 1)}
         return numbers | {"seconds": time.perf_counter() - began}
 
     def _pass(self, batch: Batch, step: int) -> tuple[float, dict[str, Tensor]]:

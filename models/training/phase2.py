@@ -15,10 +15,11 @@ from torch import Tensor
 from models.fusion.config import FusionConfig
 from models.training.config import ConfigError, LoopConfig
 from models.training.data import Batch, TrainingData, read_batch
+from models.training.interference import gradient_cosine
 from models.training.loop import Progress, TrainResult, silent, train
 from models.training.losses import Perceptual, caption
 from models.training.objective import Decoder, ObjectiveConfig, Reconstruction
-from models.training.recipe import FusionTask, identity_of, new_fusion
+from models.training.recipe import FusionTask, gate_numbers, identity_of, new_fusion
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Phase2Config:
     """Of the caption tokens' distance to the text encoder's."""
     heldout_every: int = 50
     heldout_clips: int = 16
+    interference_every: int = 20
+    """Steps between looks at how the streams' losses pull at the fusion, and at its gates (§4.1); 0 never looks."""
+    interference_clips: int = 8
+    """The first clips to train on: the same each time, so that the numbers compare."""
 
     def __post_init__(self) -> None:
         if not self.fusion.semantic_queries:
@@ -57,6 +62,21 @@ class _Phase2(FusionTask):
         assert batch.captions is not None
         terms["caption"] = caption(conditioning.semantic_tokens, batch.captions)
         return total + self.config.caption_weight * terms["caption"], terms
+
+    def watch(self, step: int) -> dict[str, float]:
+        """Also the gradients' cosine, of every arm: one with a single stream says what of it the losses alone do."""
+        every = self.config.interference_every
+        return super().watch(step) | (self._interference() if every and step % every == 0 else {})
+
+    def _interference(self) -> dict[str, float]:
+        batch = self.load(self.data.ids[: self.config.interference_clips], -1).to(self.device)
+        self.fusion.eval()
+        conditioning = self.conditioning(batch)
+        self.fusion.train()
+        _, terms = self.objective(conditioning, batch)
+        assert batch.captions is not None
+        said = caption(conditioning.semantic_tokens, batch.captions)
+        return gradient_cosine(self.fusion, terms["latent"], said) | gate_numbers(self.fusion)
 
     def measure(self, batch: Batch) -> dict[str, float]:
         assert batch.captions is not None

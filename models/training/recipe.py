@@ -52,7 +52,7 @@ class FusionTask:
     def conditioning(self, batch: Batch) -> Conditioning:
         return self.fusion(batch.spatial, batch.semantic)
 
-    def held_out(self, step: int) -> dict[str, float]:
+    def watch(self, step: int) -> dict[str, float]:
         """Held-out numbers and the gates every `every` steps, the fusion in evaluation mode."""
         if not self.held_out_ids or step % self.every:
             return {}
