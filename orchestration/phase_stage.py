@@ -82,7 +82,10 @@ def evaluate(
     job = evaluation_job(foresight, dataset, phase, trained_on)
     result, made = _result(context, job)
     document = json.loads(document_path(foresight, dataset, phase).read_text(encoding="utf-8"))
-    return _reported(job, result, made, {"evaluation": dg.MetadataValue.json(document), **metric_table(document)})
+    shares = share_table(result.get("stream_shares", {}))
+    return _reported(
+        job, result, made, {"evaluation": dg.MetadataValue.json(document), **metric_table(document), **shares}
+    )
 
 
 def document_path(foresight: Foresight, dataset: Dataset, phase: int) -> Path:
@@ -101,15 +104,27 @@ def finished(job: Job) -> dict[str, Any] | None:
 
 def metric_table(document: Mapping[str, Any]) -> dict[str, dg.MetadataValue]:
     """The metrics of an evaluation as a table, with intervals and protocols; and each value, to plot over runs."""
-    rows = [
-        dg.TableRecord({"metric": name, **{k: _cell(v) for k, v in m.items()}})
-        for name, m in document["metrics"].items()
-    ]
-    columns = ["metric", "value", "low", "high", "n", "protocol"]
-    schema = dg.TableSchema([dg.TableColumn(name, "string") for name in columns])
+    table = _table("metric", document["metrics"])
     values = {name: m["value"] for name, m in document["metrics"].items() if m["value"] is not None}
-    table = {"metrics": dg.MetadataValue.table(rows, schema)} if rows else {}
-    return {**table, **{name: dg.MetadataValue.float(float(value)) for name, value in values.items()}}
+    return {
+        **({"metrics": table} if table else {}),
+        **{name: dg.MetadataValue.float(float(value)) for name, value in values.items()},
+    }
+
+
+def share_table(shares: Mapping[str, Any]) -> dict[str, dg.MetadataValue]:
+    """Which stream was listened to, by region and layer, as a table."""
+    table = _table("semantic stream's share of", shares)
+    return {"stream_shares": table} if table else {}
+
+
+def _table(first: str, rows: Mapping[str, Mapping[str, Any]]) -> dg.MetadataValue | None:
+    """Numbers with intervals and protocols, a row each, under the name of their first column."""
+    schema = dg.TableSchema(
+        [dg.TableColumn(name, "string") for name in (first, "value", "low", "high", "n", "protocol")]
+    )
+    records = [dg.TableRecord({first: name, **{k: _cell(v) for k, v in row.items()}}) for name, row in rows.items()]
+    return dg.MetadataValue.table(records, schema) if records else None
 
 
 def _job(

@@ -27,7 +27,7 @@ from safetensors.numpy import save
 
 from models.data import Progress, file_sha256, no_progress, write_durably
 from models.data.sources import SPLITS, Quarantined, Row, read_source
-from models.data.video import ClipError, Limits, centre_square, decode, window_starts
+from models.data.video import ClipError, Limits, centre_square, cuts, decode
 
 INDEX = "index.parquet"
 QUARANTINE = "quarantine.parquet"
@@ -254,22 +254,20 @@ def _clips(row: Row, limits: Limits, *, frames: int, size: int, stride: int) -> 
     if total < frames:
         raise ClipError(f"too short: {total} frames, at least {frames}")
     masks = _masks(row, total, video.height, video.width)
-    stride = min(stride, (total - 1) // max(1, frames - 1))
     origin, clips = _origin(row), []
-    for number, first in enumerate(window_starts(total, (frames - 1) * stride + 1, row.windows)):
-        taken = slice(first, first + (frames - 1) * stride + 1, stride)
+    for number, taken in enumerate(cuts(total, frames, stride, row.windows)):
         labels = None if masks is None else np.stack([centre_square(mask, size) for mask in masks[taken]])
         columns = {
             **origin,
             "clip_id": row.id if row.windows == 1 else f"{row.id}#{number}",
             "source_id": row.id,
             "source_path": row.source_path,
-            "fps": video.fps / stride,
+            "fps": video.fps / taken.step,
             "source_height": video.height,
             "source_width": video.width,
             "source_frames": total,
-            "first_frame": first,
-            "stride": stride,
+            "first_frame": taken.start,
+            "stride": taken.step,
             "n_shapes": 0 if labels is None else int(labels.max()),
             "has_masks": labels is not None,
         }

@@ -181,6 +181,16 @@ def window_starts(total: int, span: int, windows: int) -> list[int]:
     return [low + (high - low - span) // 2 for low, high in pairwise(bounds)]
 
 
+def cuts(total: int, frames: int, stride: int, windows: int) -> list[slice]:
+    """Where a film of `total` frames is cut into at most `windows` clips of `frames`, every `stride`-th frame taken.
+
+    A smaller stride where the film is too short for it; nothing of a film of fewer frames than a clip has.
+    """
+    stride = min(stride, (total - 1) // max(1, frames - 1))
+    span = (frames - 1) * stride + 1
+    return [slice(first, first + span, stride) for first in window_starts(total, span, windows)] if stride else []
+
+
 def centre_square(image: np.ndarray, size: int) -> np.ndarray:
     """The centre square of uint8 [H, W, 3], or of labels [H, W], at size x size; in integers, the same everywhere."""
     height, width = image.shape[:2]

@@ -48,10 +48,10 @@ class Changes:
 class Attribution:
     """Of B clips."""
 
-    whole: Changes
-    """[B, ...]"""
+    whole: Changes | None
+    """[B, ...]; none where only one stream is there: nothing is shared."""
     layers: Changes | None
-    """[layers, B, ...] with the stream taken away in one layer only; none of a kind without attention."""
+    """[layers, B, ...] with the stream taken away in one layer only; none of one stream, or where nothing attends."""
     attention: np.ndarray | None
     """[layers, B, T'*h*w + S, K], mean of the heads, spatial tokens first; none of a kind without."""
     attention_share: np.ndarray | None
@@ -69,19 +69,19 @@ def moved(whole: np.ndarray, without: np.ndarray) -> np.ndarray:
     return np.sqrt(np.square(whole - without).mean(-1))
 
 
-def changes(
-    whole: tuple[np.ndarray, np.ndarray], without: tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
-) -> Changes:
-    """Of conditionings that were made already: each (cells [.., T', h*w, C], captions [.., S, D]), `without` the
-    spatial and the semantic stream.
-    """
+Outputs = tuple[np.ndarray, np.ndarray]
+"""Latent cells [B, T', h*w, C] and caption tokens [B, S, D]."""
+
+
+def changes(whole: Outputs, without: tuple[Outputs, Outputs]) -> Changes:
+    """From what was made with both streams to what was made without the spatial and without the semantic one."""
     cells, captions = (np.stack([moved(whole[part], one[part]) for one in without], -1) for part in range(2))
     return Changes(cells, captions)
 
 
 @torch.no_grad()
-def attribute(fusion: Fusion, spatial: Tokens, semantic: Tokens) -> Attribution:
-    """Take the streams away from a trained fusion, whole and layer by layer: 3 + 2 * layers passes.
+def attribute(fusion: Fusion, spatial: Tokens | None, semantic: Tokens | None) -> Attribution:
+    """Take the streams away from a trained fusion, whole and layer by layer: 3 + 2 * layers passes; 1 of one stream.
 
     Raises:
         FusionError: the tokens are not as many as the fusion's nulls, so taking a stream away would change more.
@@ -90,26 +90,28 @@ def attribute(fusion: Fusion, spatial: Tokens, semantic: Tokens) -> Attribution:
     was_training = fusion.training
     fusion.eval()
     whole = fusion(spatial, semantic, return_attention=fusion.config.attends)
-    here, absent, by_layer = _arrays(whole), [], []
-    layers = _layers(fusion)
+    cells, layers = None, None
+    if spatial is not None and semantic is not None:
+        cells, layers = _without_streams(fusion, spatial, semantic, _arrays(whole))
+    fusion.train(was_training)
+    attention = np.stack([_array(layer) for layer in whole.attention]) if whole.attention else None
+    return Attribution(cells, layers, attention, _array(whole.semantic_share()) if whole.attention else None)
+
+
+def _without_streams(
+    fusion: Fusion, spatial: Tokens, semantic: Tokens, here: Outputs
+) -> tuple[Changes, Changes | None]:
+    layers, absent, patched = _layers(fusion), [], []
     for left in ((None, semantic), (spatial, None)):
         with _recorded(layers) as inputs:
             absent.append(_arrays(fusion(*left)))
-        patched = []
+        patched.append([])
         for layer in layers:
             with _patched(layer, inputs):
-                patched.append(_arrays(fusion(spatial, semantic)))
-        by_layer.append(patched)
-    fusion.train(was_training)
-    of_layers = [changes(here, (by_layer[0][number], by_layer[1][number])) for number in range(len(layers))]
-    return Attribution(
-        whole=changes(here, (absent[0], absent[1])),
-        layers=Changes(np.stack([x.cells for x in of_layers]), np.stack([x.captions for x in of_layers]))
-        if of_layers
-        else None,
-        attention=np.stack([_array(layer) for layer in whole.attention]) if whole.attention else None,
-        attention_share=_array(whole.semantic_share()) if whole.attention else None,
-    )
+                patched[-1].append(_arrays(fusion(spatial, semantic)))
+    by_layer = [changes(here, without) for without in zip(*patched, strict=True)]
+    stacked = [np.stack([getattr(layer, part) for layer in by_layer]) for part in ("cells", "captions") if by_layer]
+    return changes(here, (absent[0], absent[1])), Changes(*stacked) if by_layer else None
 
 
 def _layers(fusion: Fusion) -> list[list[nn.Module]]:
@@ -117,8 +119,10 @@ def _layers(fusion: Fusion) -> list[list[nn.Module]]:
     if not fusion.config.attends:
         return []
     blocks, size = list(fusion.blocks), len(fusion.blocks) // fusion.config.layers
-    readers = [[block.get_submodule(name) for name in ("key", "value")] for block in blocks]
-    return [sum(readers[start : start + size], []) for start in range(0, len(blocks), size)]
+    return [
+        [block.get_submodule(name) for block in blocks[start : start + size] for name in ("key", "value")]
+        for start in range(0, len(blocks), size)
+    ]
 
 
 Inputs = dict[nn.Module, Tensor]
@@ -151,20 +155,40 @@ def _patched(layer: list[nn.Module], inputs: Inputs) -> Iterator[None]:
             hook.remove()
 
 
-def _require_equal(config: FusionConfig, spatial: Tokens, semantic: Tokens) -> None:
+def typical_cells(share: np.ndarray) -> dict[str, tuple[int, int, int]]:
+    """Of a clip's shares [T', h, w]: the latent frame, row and column of the most semantic, the most spatial and the
+    middle cell.
+    """
+    known = np.nan_to_num(share, nan=0.5)
+    found = {"most semantic": known.argmax(), "most spatial": known.argmin()}
+    places = {name: np.unravel_index(flat, share.shape) for name, flat in found.items()}
+    places["middle"] = tuple(side // 2 for side in share.shape)
+    return {name: (int(place[0]), int(place[1]), int(place[2])) for name, place in places.items()}
+
+
+def query_maps(attention: np.ndarray, config: FusionConfig) -> tuple[np.ndarray, np.ndarray]:
+    """One query's attention [K] as maps over the steps of the spatial and of the semantic tokens, [T, rows, columns].
+
+    Tokens are in raster order, as every encoder gives them.
+    """
+    count = config.latent_frames * config.spatial_grid[0] * config.spatial_grid[1]
+    return attention[:count].reshape(-1, *config.spatial_grid), attention[count:].reshape(-1, *config.semantic_grid)
+
+
+def _require_equal(config: FusionConfig, spatial: Tokens | None, semantic: Tokens | None) -> None:
     wanted = {
         "spatial": (spatial, config.latent_frames, config.spatial_grid),
         "semantic": (semantic, config.semantic_frames, config.semantic_grid),
     }
     for stream, (tokens, frames, grid) in wanted.items():
-        if tuple(tokens.tokens.shape[1:3]) != (frames, grid[0] * grid[1]):
+        if tokens is not None and tuple(tokens.tokens.shape[1:3]) != (frames, grid[0] * grid[1]):
             raise FusionError(
                 f"attribution: {stream} tokens of {tuple(tokens.tokens.shape[1:3])} steps and tokens a step, but the "
                 f"fusion's null has {(frames, grid[0] * grid[1])}; give a clip of the length and size it was trained on"
             )
 
 
-def _arrays(made: Conditioning) -> tuple[np.ndarray, np.ndarray]:
+def _arrays(made: Conditioning) -> Outputs:
     return _array(made.latent_tokens), _array(made.semantic_tokens)
 
 

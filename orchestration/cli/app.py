@@ -25,6 +25,7 @@ ENTRIES = {
     "gate": Entry("gate_app", "Decide, show, override and replay the gates; verify their record."),
     "budget": Entry("budget", "Show GPU-hours and money used, reserved and left."),
     "measure": Entry("measure", "Compare two clips, or two folders of clips, by every metric they allow."),
+    "explain": Entry("explain", "Show which stream each output region of a clip listened to."),
     "reactions": Entry("reactions", "Show what each metric sees of clips spoiled in known ways, and what it does not."),
     "report": Entry("report", "Write the chair's page as one HTML file."),
     "ui": Entry("ui", "Start Dagster's and MLflow's web pages on this machine."),

@@ -22,7 +22,10 @@ CAPTIONS = {
     "frames": "Held-out clips: true frames, generated frames, and the VAE's round trip, the best the decoder can do",
     "loss": "Training loss by step",
     "arms": "Arms and baselines, with 95 % intervals",
-    "attention": "Which stream each part of the frame listened to: blue the spatial encoder, orange the VLM",
+    "stream_share": "Which stream each part of the frame listened to: blue the spatial encoder, orange the VLM",
+    "stream_layers": "The VLM's share of what the hybrid makes, whole and by layer, and how far its gates are open",
+    "attention": "What some outputs attend to: blue over the spatial encoder's tokens, orange over the VLM's",
+    "interference": "Whether the streams' losses pull together (above 0) or against each other, and the gates",
 }
 
 

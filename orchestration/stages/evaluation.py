@@ -80,10 +80,15 @@ class _Evaluation:
         document["per_clip"] = self._per_clip(folder, values)
         evaluation = Evaluation.model_validate(document)
         _write(folder / "evaluation.json", evaluation.document())
-        pictures = self._pictures(folder / "figures", made, main)
-        self._record(evaluation.document(), pictures, main)
+        pictures, shares = self._pictures(folder / "figures", made, main), {}
+        if self.job.phase > 1:
+            found = self._shares(made)
+            shares, drawn = found.rows, {folder / "figures" / f"{name}.png": png for name, png in found.figures.items()}
+            pictures += [path for path, png in drawn.items() if path.write_bytes(png)]
+        self._record(evaluation.document(), shares, pictures, main)
         numbers = {name: metric["value"] for name, metric in metrics.items()}
-        return {"numbers": numbers, "pictures": [str(path) for path in pictures], "runs": self.runs}
+        said = {"numbers": numbers, "pictures": [str(path) for path in pictures], "runs": self.runs}
+        return said | ({"stream_shares": shares} if shares else {})
 
     def _values(self, made: Any) -> tuple[dict[str, Values], dict[str, str]]:
         """Per-clip values of every arm and baseline, and what was measured how."""
@@ -187,31 +192,21 @@ class _Evaluation:
             rows |= {"VAE round trip": made.baselines["vae_roundtrip"][clip]}
             written.append(folder / f"strip_{clip + 1}.png")
             written[-1].write_bytes(frame_strip(rows))
-        if self.job.phase == 2 and (attention := self._attention()):
-            written.append(folder / "attention.png")
-            written[-1].write_bytes(attention)
         return written
 
-    def _attention(self) -> bytes | None:
-        """Which stream each cell of the first clip listened to; none of a fusion without attention."""
-        import torch
+    def _shares(self, made: Any) -> Any:
+        """Which stream the hybrid listened to; nothing of Phase 1, which has one stream."""
+        from orchestration.stages.shares import measure
 
-        from models.training.data import read_batch
-        from models.training.recipe import load_fusion
-        from orchestration.report.figures.attention import attention_heat
-        from orchestration.stages.generation import arm_checkpoints
+        masked = self.inputs.shards.index.set_index("clip_id").loc[self.ids, "has_masks"].all()
+        masks = self.inputs.shards.masks(self.ids) if masked else None
+        found = measure(self.job, self.data, self.ids, made, self.true, masks)
+        self.reporter("stream shares", 1, 1, {})
+        return found
 
-        fusion = load_fusion(arm_checkpoints(self.job)["hybrid"])
-        if not fusion.config.attends:
-            return None
-        batch = read_batch(self.data, self.ids[:1], arm="hybrid")
-        with torch.no_grad():
-            share = fusion(batch.spatial, batch.semantic, return_attention=True).semantic_share()[0]
-        rows, columns = fusion.config.latent_grid
-        shown = np.linspace(0, self.true.shape[1] - 1, len(share)).round().astype(int)
-        return attention_heat(self.true[0][shown], share.unflatten(1, (rows, columns)).numpy())
-
-    def _record(self, document: dict[str, Any], pictures: list[Path], main: str) -> None:
+    def _record(
+        self, document: dict[str, Any], shares: dict[str, dict[str, Any]], pictures: list[Path], main: str
+    ) -> None:
         """Add the numbers to the MLflow runs of the training that they speak of."""
         prefix = (
             ""
@@ -230,8 +225,17 @@ class _Evaluation:
                 run.document(f"{prefix or 'evaluation'}.json", document)
                 run.file(self.job.out.parent / document["per_clip"]["file"], prefix or "evaluation")
                 if arm == main:
+                    if shares:
+                        run.document(f"{prefix}stream_shares.json", shares)
+                        values = {name: row["value"] for name, row in shares.items() if row["value"] is not None}
+                        run.numbers({f"{prefix}stream_share/{_key(name)}": value for name, value in values.items()})
                     for path in pictures:
                         run.picture(f"{prefix}{path.name}", path.read_bytes())
+
+
+def _key(row: str) -> str:
+    """A row's words as MLflow names a metric: `layer 1, cells` is `layer_1/cells`."""
+    return row.replace(", ", "/").replace(" ", "_")
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:

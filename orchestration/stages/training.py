@@ -100,25 +100,34 @@ def _finish(job: Job, parent: tracking.Run, runs: dict[str, tracking.Run], resul
     said = {f"{arm}_{name}": value(result) for arm, (_, result) in results.items() for name, value in numbers.items()}
     parent.numbers(said)
     first = next(iter(results.values()))[1]
+    histories = {arm: _history(folder) for arm, (folder, _) in results.items()}
     return {
         "checkpoints": {arm: str(result.checkpoint.relative_to(job.out)) for arm, (_, result) in results.items()},
         "runs": {arm: run.id for arm, run in runs.items()} | ({"parent": parent.id} if len(runs) > 1 else {}),
-        "pictures": [_loss_figure(job, parent, {arm: folder for arm, (folder, _) in results.items()})],
+        "pictures": [str(_draw(job, parent, name, png)) for name, png in _figures(job, histories).items()],
         "numbers": {**said, "steps": first.steps, "trainable_parameters": first.trainable_parameters},
         "losses": {arm: values[:: max(1, len(values) // 100)] for arm, values in losses.items()},
     }
 
 
-def _loss_figure(job: Job, parent: tracking.Run, folders: dict[str, Path]) -> str:
-    from orchestration.report.figures.curves import loss_curve
+def _history(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "history.jsonl").read_text(encoding="utf-8").splitlines()]
 
-    histories = {
-        arm: [json.loads(line) for line in (folder / "history.jsonl").read_text(encoding="utf-8").splitlines()]
-        for arm, folder in folders.items()
-    }
-    png = loss_curve(histories)
-    path = job.out / "figures" / "loss.png"
+
+def _figures(job: Job, histories: dict[str, list[dict[str, float]]]) -> dict[str, bytes]:
+    """The losses by step; of Phase 2, if it was long enough to say, also how the streams' losses pull."""
+    from orchestration.report.figures import interference_curve, loss_curve
+    from orchestration.report.figures.interference import COSINE
+
+    drawn = {"loss.png": loss_curve(histories)}
+    if any(COSINE in row for history in histories.values() for row in history):
+        drawn["interference.png"] = interference_curve(histories, gates_of="hybrid")
+    return drawn
+
+
+def _draw(job: Job, parent: tracking.Run, name: str, png: bytes) -> Path:
+    path = job.out / "figures" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(png)
-    parent.picture("loss.png", png)
-    return str(path)
+    parent.picture(name, png)
+    return path
