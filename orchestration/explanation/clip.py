@@ -64,11 +64,11 @@ def _of_file(path: Path, trained: Trained, progress: Progress) -> Clip:
     taken = cuts(len(film.frames), length, settings["stride"], 1)[0]
     frames, tokens = film.frames[taken], {}
     for done, name in enumerate(trained.reads):
-        progress(f"encode by {name}", done, len(trained.reads), {})
         stride = section(name, trained.job.workspace).get("stride", 1)
         made = tokens_of(trained.inputs.encoder(name, stride=stride))(frames[None])
         values, positions, mask = (torch.from_numpy(made[part]) for part in ("tokens", "positions", "mask"))
         tokens[name] = Tokens(values.float(), positions.float()[None], mask)
+        progress(f"encoded by {name}", done + 1, len(trained.reads), {})
     seen = Seen(
         name=path.name,
         source="file",

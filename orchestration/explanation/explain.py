@@ -1,4 +1,4 @@
-"""Explain one clip: which stream its outputs listened to, what queries attend to, what encoders tell apart (§2.1, §A.1).
+"""Explain one clip (§2.1, §A.1): which stream its outputs listened to, what queries attend to, what encoders see.
 
 Everything is computed before anything is written; the document is written last, so a folder that has it is whole.
 """
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from models.fusion.config import FusionConfig
 
 DOCUMENT, ARRAYS = "explanation.json", "explanation.npz"
+FIGURES = ("stream_share", "stream_layers", "attention", "pca")
 TITLES = {"dinov2": "DINOv2", "qwen": "Qwen2.5-VL"}
 
 
@@ -64,12 +65,19 @@ def explain(
     files = {f"{name}{ending}.png": png for name, png in drawn.items()}
     document = _document(trained, clip, found, maps, attended, home, list(files))
     out.mkdir(parents=True, exist_ok=True)
-    (out / DOCUMENT).unlink(missing_ok=True)
+    _clear(out)
     for name, content in {**files, ARRAYS: _arrays(trained, found, maps)}.items():
         write_durably(out / name, content)
     write_durably(out / DOCUMENT, json.dumps(document.document(), indent=1, ensure_ascii=False).encode())
     progress("written", 3, 3, {})
     return document
+
+
+def _clear(out: Path) -> None:
+    """Remove what an earlier explanation left, its document first: a figure of another clip must not stay beside it."""
+    earlier = [f"{name}{ending}.png" for name in FIGURES for ending in ("", "_standins")]
+    for name in (DOCUMENT, ARRAYS, *earlier):
+        (out / name).unlink(missing_ok=True)
 
 
 def _require_inside(cells: Sequence[Cell], config: "FusionConfig") -> None:
@@ -188,7 +196,8 @@ def _notes(trained: Trained) -> list[str]:
     if job.profile.standins:
         said.append("made with stand-ins: small models that know generated clips only and say nothing of the real ones")
     if len(trained.reads) == 1:
-        said.append(f"{trained.arm} is shown one stream ({TITLES[trained.reads[0]]}): there is nothing to share")
+        only = TITLES[trained.reads[0]]
+        said.append(f"{trained.arm} is shown {only} alone: there is nothing to share, and the other stream is its null")
     if not trained.fusion.config.attends:
         said.append(f"a {trained.fusion.config.kind} fusion has no attention and no layers that read: share only")
     if job.phase == 3:

@@ -12,7 +12,7 @@ from orchestration.report.figures.canvas import WIDTH, FigureError, bare, headin
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LABEL = 0.95
+_LABEL = 1.45
 ENDS = ("spatial stream only", "both alike", "semantic stream only")
 
 
@@ -46,7 +46,7 @@ def stream_share_map(
     bar = figure.colorbar(heat, ax=[axes for line in grid for axes in line], location="bottom", aspect=50,
                           fraction=0.06, pad=0.03)  # fmt: skip
     for stream, values in enumerate(() if changes is None else np.moveaxis(changes, -1, 0)):
-        label = f"moved without\n{('spatial', 'semantic')[stream]}\n(to {values.max():.2g})"
+        label = f"moved without\n{('spatial', 'semantic')[stream]},\nto {values.max():.2g} s.d."
         for t, axes in enumerate(_line(lines, label)):
             panel(axes, frames[t], ink(("spatial", "semantic")[stream], values, t))
     bar.set_ticks([0, 0.5, 1], labels=list(ENDS))
