@@ -44,7 +44,7 @@ def interference_curve(histories: Mapping[str, History], gates_of: str) -> bytes
             colour = palette.SERIES["dino_only" if stream == "spatial" else "vlm_only"]
             style = ("-", "--", ":", "-.")[int(layer) % 4]
             right.plot(*zip(*points, strict=True), style, color=colour, linewidth=1.4,
-                       label=f"{stream}, layer {int(layer) + 1}  {points[-1][1]:.2f}")  # fmt: skip
+                       label=f"{stream}, layer {int(layer) + 1}  {points[-1][1]:.3f}")  # fmt: skip
     heading(right, f"Gates of {names.words(gates_of)}")
     for axes in (left, right):
         axes.set_xlabel("step")
@@ -52,5 +52,7 @@ def interference_curve(histories: Mapping[str, History], gates_of: str) -> bytes
         axes.margins(x=0.03)
     left.legend(frameon=False, fontsize=7, loc="upper right", handlelength=1.2)
     if right.get_legend_handles_labels()[0]:
-        right.legend(frameon=False, fontsize=7, loc="best", handlelength=1.8)
+        low, high = right.get_ylim()
+        right.set_ylim(low - max(0.05, high - low), high + 0.01)  # room for the legend, and no drama of a small move
+        right.legend(frameon=False, fontsize=7, loc="lower right", handlelength=1.8)
     return png(figure)

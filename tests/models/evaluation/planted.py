@@ -71,9 +71,9 @@ def trained(kind: str, semantic_half: str, deaf_layer: int | None = None) -> tup
     if deaf_layer is not None:
         fusion.get_parameter(f"blocks.{deaf_layer}.gate").data[1] = -30
     optimizer = torch.optim.AdamW(fusion.parameters(), 5e-3, weight_decay=0.0)
-    for _ in range(150):
+    for _ in range(120):
         optimizer.zero_grad()
-        latents, spatial, semantic = planted.draw(32)
+        latents, spatial, semantic = planted.draw(24)
         (fusion(spatial, semantic).latent_tokens - latents).square().mean().backward()
         optimizer.step()
     _, spatial, semantic = planted.draw(64)

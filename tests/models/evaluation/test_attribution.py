@@ -1,14 +1,17 @@
 """The stream share finds the stream that holds the answer, in its region and its layer, in every kind of fusion."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from models.evaluation.attribution import attribute, changes, semantic_share
 from models.fusion.base import Fusion
+from models.fusion.build import build
 from models.fusion.config import FusionError
 from tests.models.evaluation.planted import LEFT, trained
-from tests.models.fusion.toy import SMALL, moved, streams
+from tests.models.fusion.toy import SMALL, VARIANTS, moved, streams
 
 PLANTED = [
     *[(kind, half) for kind in ("qformer", "perceiver") for half in ("left", "right")],
@@ -57,23 +60,23 @@ def test_the_layer_that_listens_is_found():
 
 def test_taking_a_stream_away_from_every_layer_is_taking_it_away():
     torch.manual_seed(0)
-    fusion, (spatial, semantic) = one_layer(), streams()
+    fusion, (spatial, semantic) = small(layers=1), streams()
     found = attribute(fusion, spatial, semantic)
     np.testing.assert_allclose(found.layers.cells[0], found.whole.cells, atol=1e-5)
     np.testing.assert_allclose(found.layers.captions[0], found.whole.captions, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["qformer", "perceiver", "concat", "film"])
-def test_changes_are_those_of_the_fusion_without_a_stream(kind):
+@pytest.mark.parametrize("name", VARIANTS)
+def test_changes_are_those_of_the_fusion_without_a_stream(name):
     torch.manual_seed(0)
-    fusion, (spatial, semantic) = small(kind=kind), streams()
+    fusion, (spatial, semantic) = moved(build(VARIANTS[name])).eval(), streams()
     found = attribute(fusion, spatial, semantic)
     with torch.no_grad():
         whole, absent = fusion(spatial, semantic), fusion(spatial, None)
     expected = (whole.latent_tokens - absent.latent_tokens).square().mean(-1).sqrt()
     np.testing.assert_allclose(found.whole.cells[..., 1], expected, atol=1e-6)
     assert found.whole.captions.shape == (2, 3, 2)
-    assert (found.layers is None) == (kind in ("concat", "film")) == (found.attention is None)
+    assert (found.layers is None) == (name in ("concat", "film")) == (found.attention is None)
 
 
 def test_attributing_leaves_the_fusion_as_it_was():
@@ -102,15 +105,7 @@ def test_shares_of_a_clip_weigh_its_cells_by_what_they_lose():
 
 
 def small(**choices) -> Fusion:
-    from dataclasses import replace
-
-    from models.fusion.build import build
-
     return moved(build(replace(SMALL, **choices))).eval()
-
-
-def one_layer() -> Fusion:
-    return small(layers=1)
 
 
 @torch.no_grad()
