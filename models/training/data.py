@@ -86,7 +86,7 @@ class Batch:
     def to(self, device: torch.device) -> "Batch":
         if device.type == "cpu":
             return self
-        spatial, semantic = (None if t is None else _tokens_to(t, device) for t in (self.spatial, self.semantic))
+        spatial, semantic = (None if t is None else tokens_to(t, device) for t in (self.spatial, self.semantic))
         rest = (None if x is None else x.to(device, non_blocking=True) for x in (self.captions, self.frames))
         return Batch(self.ids, self.latents.to(device, non_blocking=True), spatial, semantic, *rest)
 
@@ -149,6 +149,7 @@ def _floats(values: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values)).float()
 
 
-def _tokens_to(tokens: Tokens, device: torch.device) -> Tokens:
+def tokens_to(tokens: Tokens, device: torch.device) -> Tokens:
+    """The tokens on a device."""
     parts = (x.to(device, non_blocking=True) for x in (tokens.tokens, tokens.positions, tokens.mask))
     return Tokens(*parts)

@@ -1,13 +1,14 @@
 """`foresight explain`: which stream each output region listened to (design §11; §2.1, §A.1)."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from orchestration.cli.exits import exits, print_json
 
 if TYPE_CHECKING:
+    from orchestration.documents import Phase
     from orchestration.explanation.document import Cell, Explanation
 
 
@@ -47,7 +48,7 @@ def explain(
                 display.progress(Progress("explain", what, done, total, numbers))
 
             found = explained(
-                clip, out, Home.find(), dataset=data, phase=phase, arm=arm, profile=profile, cells=asked,
+                clip, out, Home.find(), dataset=data, phase=cast("Phase", phase), arm=arm, profile=profile, cells=asked,
                 progress=progress,
             )  # fmt: skip
     if as_json:

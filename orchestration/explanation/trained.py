@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from models.training.checkpoint import Checkpoint
     from orchestration.stages.inputs import Inputs
 
-MAIN: dict[Phase, Arm] = {1: "dino_only", 2: "hybrid", 3: "hybrid"}
 READS = {"hybrid": ("dinov2", "qwen"), "dino_only": ("dinov2",), "vlm_only": ("qwen",)}
 """The encoders whose tokens an arm is shown."""
 
@@ -67,6 +66,7 @@ def find(home: Home, dataset: str, phase: Phase, arm: str = "", profile: str = "
         CheckpointError: the checkpoint is damaged.
     """
     from models.training import checkpoint
+    from orchestration.stages.generation import MAIN
 
     folder = home.run(dataset, f"phase{phase}")
     if not (folder / RESULT).is_file():

@@ -227,8 +227,9 @@ class _Evaluation:
                 if arm == main:
                     if shares:
                         run.document(f"{prefix}stream_shares.json", shares)
-                        values = {name: row["value"] for name, row in shares.items() if row["value"] is not None}
-                        run.numbers({f"{prefix}stream_share/{_key(name)}": value for name, value in values.items()})
+                        said = {_key(name): row["value"] for name, row in shares.items() if row["value"] is not None}
+                        under = f"{prefix}_stream_share" if prefix else "stream_share"
+                        run.numbers({f"{under}/{name}": value for name, value in said.items()})
                     for path in pictures:
                         run.picture(f"{prefix}{path.name}", path.read_bytes())
 
