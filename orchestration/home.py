@@ -64,9 +64,9 @@ class Home:
         return f"sqlite:///{self.mlflow / 'mlflow.db'}"
 
     @property
-    def database(self) -> Path:
-        """The ledger and the decisions."""
-        return self.root / "foresight.db"
+    def database(self) -> str:
+        """The URL of the ledger and the decisions: $FORESIGHT_DATABASE, else a SQLite file of the home."""
+        return os.environ.get("FORESIGHT_DATABASE") or f"sqlite:///{self.root / 'foresight.db'}"
 
     @property
     def report(self) -> Path:

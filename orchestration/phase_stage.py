@@ -153,9 +153,11 @@ def _result(context: dg.AssetExecutionContext, job: Job) -> tuple[dict[str, Any]
         return result, False
     _require_inputs(job)
     _clear_other(job)
-    path, began = job.write(), time.monotonic()
-    with spending.reserved(job, context.run_id) as beat:
-        result = dispatch(context, f"python -m orchestration.worker {job.stage} --job {path}", cwd=job.home, each=beat)
+    began = time.monotonic()
+    with spending.reserved(job, context.run_id, context.log) as held:
+        path = job.model_copy(update={"allowed_s": held.left()}).write()
+        command = f"python -m orchestration.worker {job.stage} --job {path}"
+        result = dispatch(context, command, cwd=job.home, each=held.progress, left=held.left)
     result = {**result, "fingerprint": job.fingerprint}
     times.note(Home(job.home), job.dataset, context.asset_key.path[-1], time.monotonic() - began)
     part = job.out / f"{RESULT}.part"

@@ -47,7 +47,7 @@ class Reporter:
 
     def failed(self, error: BaseException) -> None:
         """Why there is no result."""
-        self._send({"type": "failed", "error": one_line(error)})
+        self._send({"type": "failed", "error": one_line(error), "kind": type(error).__name__})
 
     def _send(self, message: dict[str, Any]) -> None:
         if self._pipes:
@@ -60,7 +60,9 @@ def one_line(error: BaseException) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one stage. Exit status 0, or 1 with one line on stderr (and the traceback above it when it is not ours)."""
+    """Run one stage. Exit status 0; 3 where it refuses to go on, else 1, with one line on stderr (and the traceback
+    above it when it is not ours).
+    """
     parser = argparse.ArgumentParser(prog="python -m orchestration.worker", description=__doc__)
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--job", type=Path, help="the typed job file; a stage of dvc.yaml reads ./params.yaml instead")
@@ -74,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
             traceback.print_exc()
         reporter.failed(error)
         print(f"{given.stage}: {one_line(error)}", file=sys.stderr)
-        return 1
+        return getattr(error, "exit_code", 1)
     finally:
         if pipes:
             pipes.close()

@@ -22,7 +22,7 @@ class Workers:
     def __init__(self) -> None:
         self.commands: list[str] = []
 
-    def __call__(self, context, command, *, cwd, each=None):
+    def __call__(self, context, command, *, cwd, each=None, left=None):
         stage = command.split("orchestration.worker ")[1].split()[0]
         self.commands.append(stage)
         if "--job" in command:
