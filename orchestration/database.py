@@ -95,7 +95,7 @@ class Database:
         try:
             yield
         except DBAPIError as error:
-            said = " ".join(str(error.orig).split())
+            said = next(iter(str(error.orig).splitlines()), "") or type(error.orig).__name__
             raise StoreError(f"{self}: {said}; nothing was written, mend it and repeat") from error
 
 
@@ -110,14 +110,14 @@ def address(place: str | Path) -> sa.URL:
     try:
         url = sa.make_url(place)
     except (ArgumentError, ValueError) as error:
-        raise AddressError(f"{place!r} is no database URL; {_GIVE}") from error
+        raise AddressError(f"the address of the database is no URL; {_GIVE}") from error
     kind = url.get_backend_name()
     if kind == "sqlite":
         if not Path(url.database or "").is_absolute():
-            raise AddressError(f"{place}: processes stand in different folders and would find different files; {_GIVE}")
+            raise AddressError(f"{place}: another file for processes in other folders; {_GIVE}")
         return url
     if kind != "postgresql":
-        raise AddressError(f"{kind}: the record is kept in SQLite or PostgreSQL; {_GIVE}")
+        raise AddressError(f"{kind}: no database that the record can be kept in; {_GIVE}")
     return url.set(drivername="postgresql+psycopg")
 
 

@@ -74,6 +74,11 @@ class Home:
         return self.root / "report.html"
 
     @property
+    def budget_figure(self) -> Path:
+        """The budget as the last run drew it."""
+        return self.root / "runs" / "budget.png"
+
+    @property
     def times(self) -> Path:
         """How long each stage of the last run took."""
         return self.root / "runs" / "times.json"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import new_database, postgres  # noqa: F401  fixtures
+from tests.postgres import database, new_database, postgres  # noqa: F401  fixtures
 
 REPOSITORY = Path(__file__).parent.parent
 os.environ |= {

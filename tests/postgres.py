@@ -91,6 +91,14 @@ def _wait(url: sa.URL, server: psutil.Popen, log: Path) -> None:
             time.sleep(0.1)
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.stack)])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database: a test that asks for it is run on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'foresight.db'}"
+    return request.getfixturevalue("new_database")()
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
     """One server for the session."""
