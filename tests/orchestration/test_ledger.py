@@ -1,47 +1,12 @@
 """The ledger never promises an hour twice, never loses one, and charges what was used."""
 
-import datetime as dt
-from typing import Any
-
 import pytest
 
 from orchestration.decisions import DecisionLog
 from orchestration.ledger import BudgetRefused, Ledger, LedgerError
-from orchestration.programme import load
 from orchestration.store import Store, StoreError
+from tests.orchestration.ledgers import Clock, a100
 
-PROGRAMME = load()
-START = dt.datetime(2030, 1, 10, 12, tzinfo=dt.UTC)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> dt.datetime:
-        return self.now
-
-    def pass_hours(self, hours: float) -> None:
-        self.now += dt.timedelta(hours=hours)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(database: str) -> Store:
-    return Store(database)
-
-
-@pytest.fixture
-def ledger(store: Store, clock: Clock) -> Ledger:
-    return Ledger(store, PROGRAMME, clock)
-
-
-def a100(ledger: Ledger, key: str, hours: float, phase: int = 1, gpus: int = 1) -> Any:
-    return ledger.reserve(key, phase=phase, gpus=gpus, max_hours=hours, device="a100")
 
 
 def left(ledger: Ledger, phase: int = 1) -> float:
