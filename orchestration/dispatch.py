@@ -22,6 +22,7 @@ from orchestration.allowance import StoppedAtReservation, to_end
 from orchestration.home import REPOSITORY
 from orchestration.messages import WorkerMessages
 from orchestration.progress import Listener
+from orchestration.worker import DISPATCHER
 
 GRACE_S = 10.0
 LOOK_S = 1.0
@@ -61,7 +62,8 @@ def dispatch(
         dg.open_pipes_session(context, dg.PipesTempFileContextInjector(), messages) as session,
     ):
         began = time.monotonic()
-        environment = {**worker_environment(), **session.get_bootstrap_env_vars()}
+        bootstrap = {**session.get_bootstrap_env_vars(), DISPATCHER: str(os.getpid())}
+        environment = {**worker_environment(), **bootstrap}
         code = _run(command, cwd, environment, errors, left)
         seconds = time.monotonic() - began
         errors.seek(0)

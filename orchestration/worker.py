@@ -7,7 +7,11 @@ without it the work is not trusted.
 
 import argparse
 import importlib
+import os
+import signal
 import sys
+import threading
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -25,6 +29,11 @@ STAGES = {
     "phase3": "orchestration.stages.training",
     "evaluate": "orchestration.stages.evaluation",
 }
+
+
+DISPATCHER = "FORESIGHT_DISPATCHER"
+"""The process that started a worker and pays for it."""
+LOOK_EVERY_S = 1.0
 
 
 class Reporter:
@@ -67,6 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--job", type=Path, help="the typed job file; a stage of dvc.yaml reads ./params.yaml instead")
     given = parser.parse_args(arguments)
+    _end_with_dispatcher()
     pipes = _pipes()
     reporter = Reporter(given.stage, pipes)
     try:
@@ -81,6 +91,23 @@ def main(arguments: list[str] | None = None) -> int:
         if pipes:
             pipes.close()
     return 0
+
+
+def _end_with_dispatcher() -> None:
+    """A worker whose dispatcher was killed ends too: nobody holds hours for it, and the next one would write beside it.
+
+    What it has not saved it does again; a kill at any moment leaves the last checkpoint whole.
+    """
+    if DISPATCHER not in os.environ:
+        return
+    dispatcher = int(os.environ.pop(DISPATCHER))
+
+    def watch() -> None:
+        while os.getppid() == dispatcher:
+            time.sleep(LOOK_EVERY_S)
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, name="dispatcher", daemon=True).start()
 
 
 def _pipes() -> Any | None:

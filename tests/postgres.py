@@ -39,6 +39,12 @@ class Server:
         return self.url.set(database=name).render_as_string(hide_password=False)
 
 
+    def limit_files(self, size: str) -> None:
+        """No session from now on can make a file larger than so many bytes, or `unlimited`."""
+        command = ["prlimit", "--pid", str(self.process.pid), f"--fsize={size}:"]
+        subprocess.run(command, user=_user(), check=True)
+
+
 def _user() -> str | None:
     """PostgreSQL refuses root: the package's own user then."""
     return None if os.geteuid() else "postgres"
