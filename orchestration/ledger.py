@@ -233,10 +233,11 @@ class Ledger:
                 if not 0 <= what["wall_hours"] < float("inf"):
                     raise LedgerError(f"{key}: {hours} hours cannot have been used")
             self._append(connection, at, key, step, **what)
+            if step != "settle":
+                return _find(_book(connection, key), key)
             book = _book(connection)
-            if step == "settle":
-                self._overrun(connection, at, book.held[key])
-                self._warn(connection, at, book.total())
+            self._overrun(connection, at, book.held[key])
+            self._warn(connection, at, book.total())
             return book.held[key]
 
     def _expire(self, connection: sa.Connection, book: Book, at: dt.datetime) -> list[str]:
