@@ -1,4 +1,4 @@
-"""The time that a dispatched worker may take: its reservation, and who stops when, so that none runs over it (design §8).
+"""The time that a dispatched worker may take, its reservation, and who stops when so that it is kept (design §8).
 
 A training stops by itself first, with a checkpoint; whatever has not ended when the reservation is nearly over, as an
 evaluation that hangs, is ended by its dispatcher.

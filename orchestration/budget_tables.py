@@ -73,8 +73,8 @@ def _sums(found: Mapping[str, Any]) -> "Table":
 
 def _going_on(one: Mapping[str, Any]) -> str:
     here, gate = one["forecast"], one["until_gate"]
-    said = f"{one['key']} by {one['person'] or 'unnamed'}: {ahead(here)} to go"
-    said += f", of {one['max_hours']:g} h reserved; enough: {here['enough']}"
+    said = f"{one['key']} by {one['person'] or 'unnamed'}, {one['max_hours']:g} h reserved; to go: {ahead(here)}"
+    said += f"; enough: {here['enough']}"
     measured = "" if gate["evaluations_measured"] else ", its evaluation not measured yet"
     left = "no cap on a CPU" if gate["left_hours"] is None else f"{gate['left_hours']:.4g} h left in the phase"
     return f"{said}\n  until the gate: {ahead(gate)}{measured}; {left}; enough: {gate['enough']}"

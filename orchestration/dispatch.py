@@ -95,9 +95,7 @@ def worker_environment() -> dict[str, str]:
     }
 
 
-def _run(
-    command: str, cwd: Path, env: Mapping[str, str], errors: Any, left: Callable[[], float] | None = None
-) -> int:
+def _run(command: str, cwd: Path, env: Mapping[str, str], errors: Any, left: Callable[[], float] | None = None) -> int:
     """The exit status; whatever ends this process on the way ends the worker and its children too."""
     try:
         process = subprocess.Popen(shlex.split(command), cwd=cwd, env=dict(env), stderr=errors, start_new_session=True)

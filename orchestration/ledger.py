@@ -192,7 +192,9 @@ class Ledger:
                 f" `foresight budget approve {work} --hours H --by NAME --why REASON`, then run again: it goes on"
             )
         if granted is not None and wanted.max_hours > granted + FUZZ:
-            raise BudgetRefused(f"{work}: {granted:g} h were approved, {wanted.max_hours:g} h are asked for; ask for less")
+            raise BudgetRefused(
+                f"{work}: {granted:g} h were approved, {wanted.max_hours:g} h are asked for; ask for less"
+            )
 
     def _fits(self, book: Book, wanted: Reservation) -> None:
         """Refuse what passes the phase's cap, with the numbers."""

@@ -82,7 +82,9 @@ def evaluate(
     job = evaluation_job(foresight, dataset, phase, trained_on)
     result, made = _result(context, job)
     document = json.loads(document_path(foresight, dataset, phase).read_text(encoding="utf-8"))
-    return _reported(context, job, result, made, {"evaluation": dg.MetadataValue.json(document), **metric_table(document)})
+    return _reported(
+        context, job, result, made, {"evaluation": dg.MetadataValue.json(document), **metric_table(document)}
+    )
 
 
 def document_path(foresight: Foresight, dataset: Dataset, phase: int) -> Path:

@@ -136,7 +136,9 @@ class Book:
         since = tried[given.attempts :] if given else []
         if given is None or any(one.ended == "done" for one in since):
             return None
-        return 0.0 if any(one.ended == "stopped" for one in since) else given.hours - sum(one.wall_hours for one in since)
+        return (
+            0.0 if any(one.ended == "stopped" for one in since) else given.hours - sum(one.wall_hours for one in since)
+        )
 
 
 def read(rows: Iterable[Mapping[str, Any]]) -> Book:

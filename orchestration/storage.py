@@ -60,8 +60,8 @@ def require_room(stage: str, size: int, clips: int, of_clips: int) -> None:
     cap, projected = caps.phases[phase], size / clips * of_clips / GB
     if projected > cap:
         raise StorageRefused(
-            f"{stage}: {clips} clips take {size / GB:.3g} GB, so {of_clips} take {projected:.3g} GB, past the {cap:g} GB"
-            f" of phase {phase} (§{caps.section}); take fewer clips, or int8 (`precision` in params.yaml)"
+            f"{stage}: {clips} clips take {size / GB:.3g} GB, so {of_clips} take {projected:.3g} GB, past the"
+            f" {cap:g} GB of phase {phase} (§{caps.section}); take fewer clips, or int8 (`precision` in params.yaml)"
         )
 
 

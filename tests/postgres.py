@@ -38,7 +38,6 @@ class Server:
             connection.exec_driver_sql(f"CREATE DATABASE {name}")
         return self.url.set(database=name).render_as_string(hide_password=False)
 
-
     def limit_files(self, size: str) -> None:
         """No session from now on can make a file larger than so many bytes, or `unlimited`."""
         command = ["prlimit", "--pid", str(self.process.pid), f"--fsize={size}:"]

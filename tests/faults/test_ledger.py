@@ -120,8 +120,7 @@ def test_a_full_disk_under_postgresql_likewise(postgres, new_database):
     postgres.limit_files("2097152")
     try:
         with pytest.raises(StoreError, match="could not extend file"):
-            for number in range(1000):
-                reserve(number)
+            list(map(reserve, range(1000)))
     finally:
         postgres.limit_files("unlimited")
     assert len(made) > 1

@@ -35,7 +35,7 @@ def test_work_that_stopped_is_not_dispatched_again_until_hours_are_approved(ledg
     given = ledger.approve("clips/phase1", 1.5, "A. Chair", "it still learns")
     assert (given.work, ledger.granted(WORK)) == (WORK, 1.5)
     assert ledger.summary()["waiting"] == []
-    with pytest.raises(BudgetRefused, match="1.5 h were approved"):
+    with pytest.raises(BudgetRefused, match=r"1\.5 h were approved"):
         a100(ledger, f"{WORK}/2", 2)
     a100(ledger, f"{WORK}/2", 1.5)
     ledger.commit(f"{WORK}/2")

@@ -61,7 +61,11 @@ def test_the_document_holds_the_same(ledger: Ledger) -> None:
     trained(ledger, "done")
     found = printed(foresight("budget", "--json"))
     assert found["schema"] == "foresight.budget/1"
-    assert found["people"]["ada"] == {"gpu_hours": pytest.approx(2), "wall_hours": pytest.approx(2), "usd": pytest.approx(4)}
+    assert found["people"]["ada"] == {
+        "gpu_hours": pytest.approx(2),
+        "wall_hours": pytest.approx(2),
+        "usd": pytest.approx(4),
+    }
     assert found["reservations"][0]["forecast_error"] == pytest.approx(1)
     assert {row["phase"] for row in found["storage"]["phases"]} == {1, 2, 3}
 
@@ -109,3 +113,20 @@ def test_an_address_that_names_no_database_is_wrong_input(url: str, monkeypatch:
     shown = foresight("budget")
     assert shown.exit_code == 2
     assert "give postgresql://USER@HOST/NAME or sqlite:////WHOLE/PATH" in shown.stderr
+
+
+def test_a_budget_of_which_nothing_is_known_yet_says_so(ledger: Ledger) -> None:
+    ledger.reserve("train", phase=2, gpus=2, max_hours=10, device="a100")
+    ledger.commit("train")
+    body = printed(foresight("budget", "--json"))
+    assert [row["cap_gpu_hours"] for row in body["phases"]] == [80, 100, 120]
+    assert (body["phases"][1]["left_gpu_hours"], body["reservations"][0]["state"]) == (80, "committed")
+    shown = foresight("budget").stdout
+    assert "train by unnamed, 10 h reserved; to go: nothing measured yet; enough: unclear" in shown
+
+
+def test_both_commands_help_with_an_example() -> None:
+    assert "foresight budget --figure budget.png" in " ".join(foresight("budget", "--help").stdout.split())
+    assert "foresight budget approve moving_shapes/phase1" in " ".join(
+        foresight("budget", "approve", "--help").stdout.split()
+    )

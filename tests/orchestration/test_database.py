@@ -43,9 +43,13 @@ def test_a_table_is_not_emptied_at_once(new_database) -> None:
 
 
 def test_a_transaction_that_breaks_leaves_nothing(records: Store) -> None:
-    with pytest.raises(ZeroDivisionError), records.write() as connection:
-        store.append(connection, store.events, store.now(connection), {"kind": "half"}, kind="half")
-        raise ZeroDivisionError
+    def half() -> None:
+        with records.write() as connection:
+            store.append(connection, store.events, store.now(connection), {"kind": "half"}, kind="half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        half()
     with records.read() as connection:
         assert kinds(connection) == []
 

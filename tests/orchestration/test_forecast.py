@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 from orchestration.forecast import Forecast, again, forecast
 
 
-
-
 def test_a_steady_run_is_foreseen_exactly() -> None:
     ahead = forecast(1000, [(10, 36.0)] * 5)
     assert (ahead.hours, ahead.low, ahead.high) == (1.0, 1.0, 1.0)

@@ -8,7 +8,6 @@ from orchestration.store import Store, StoreError
 from tests.orchestration.ledgers import Clock, a100
 
 
-
 def left(ledger: Ledger, phase: int = 1) -> float:
     return ledger.summary()["phases"][phase - 1]["left_gpu_hours"]
 

@@ -56,9 +56,9 @@ def test_a_run_that_fails_is_settled_as_failed(job, ledger):
 
 def test_a_run_that_stops_says_what_to_do_and_goes_on_for_the_approved_hours(job, ledger):
     work = spending.work_of(job)
-    with pytest.raises(StoppedAtReservation, match=f"time was up; `foresight budget approve {work} --hours"):
-        with reserved(job, "11111111", LOG):
-            raise StoppedAtReservation("time was up")
+    said = f"time was up; `foresight budget approve {work} --hours"
+    with pytest.raises(StoppedAtReservation, match=said), reserved(job, "11111111", LOG):
+        raise StoppedAtReservation("time was up")
     with pytest.raises(BudgetRefused, match=work), reserved(job, "22222222", LOG):
         pytest.fail("dispatched")
     ledger.approve(work, 0.25, "A. Chair", "nearly there")
@@ -78,7 +78,8 @@ def test_signs_of_life_come_whether_or_not_there_is_progress_and_become_a_foreca
             held.progress(Progress("phase1", "phase1", step, 100))
             until(lambda step=step: (step, 100) in beats)
         held.progress(Progress("phase1", "set up", 7, 9))
-        until(lambda count=len(beats): len(beats) > count + 3)
+        before = len(beats)
+        until(lambda: len(beats) > before + 3)
         [one] = ledger.reservations()
         assert one.foreseen
         assert one.foreseen[0].steps == 100
@@ -88,11 +89,15 @@ def test_signs_of_life_come_whether_or_not_there_is_progress_and_become_a_foreca
 
 def test_a_run_whose_reservation_was_given_away_has_no_time_left(job, ledger, monkeypatch):
     monkeypatch.setattr(spending, "BEAT_S", 0.02)
-    with pytest.raises(StoppedAtReservation, match="was ended.*is settled.*run it again"):
+
+    def lose() -> None:
         with reserved(job, "11111111", LOG) as held:
             ledger.settle(held.key, 0.1, "failed")
             until(lambda: held.left() == 0)
             raise StoppedAtReservation("it was ended")
+
+    with pytest.raises(StoppedAtReservation, match=r"was ended.*is settled.*run it again"):
+        lose()
     assert ledger.summary()["waiting"] == []
 
 

@@ -64,17 +64,19 @@ def _storage(axes: "Axes", rows: Sequence[Mapping[str, Any]], clips: int) -> Non
     _phases(axes, rows)
 
 
-def _forecasts(axes: "Axes", runs: Sequence[Mapping[str, Any]]) -> None:
+def _forecasts(axes: "Axes", rows: Sequence[Mapping[str, Any]]) -> None:
     """Each run on its own scale, 1 being what it took; while it goes on, 1 is what is foreseen now."""
     heading(axes, "Foreseen over true: first forecast with its 95 % interval, and each later one (small)")
     axes.axvline(1, color=palette.INK, linewidth=1)
     ends = [1.0]
-    for y, one in enumerate(runs):
+    for y, one in enumerate(rows):
         truth = one["wall_hours"] if one["ended"] == "done" else one["foreseen"][-1]["hours"]
         first, *later = one["foreseen"]
         axes.plot([first["low"] / truth, first["high"] / truth], [y, y], color=USED, linewidth=1.8)
         axes.plot(first["hours"] / truth, y, "o", color=USED, markersize=5)
-        axes.plot([seen["hours"] / truth for seen in later], [y] * len(later), "o", color=USED, markersize=2.2, alpha=0.6)
+        axes.plot(
+            [seen["hours"] / truth for seen in later], [y] * len(later), "o", color=USED, markersize=2.2, alpha=0.6
+        )
         ends += [first["low"] / truth, first["high"] / truth]
         took = clock(truth * 3600)
         error = one["forecast_error"]
@@ -83,7 +85,7 @@ def _forecasts(axes: "Axes", runs: Sequence[Mapping[str, Any]]) -> None:
     low, high = max(0.0, min(ends)), min(3.0, max(ends))
     axes.set_xlim(low - 0.05, high + 0.05)
     axes.set_xticks([1], labels=["true"])
-    axes.set_yticks(range(len(runs)), labels=["/".join(one["key"].split("/")[:2]) for one in runs])
+    axes.set_yticks(range(len(rows)), labels=["/".join(one["key"].split("/")[:2]) for one in rows])
 
 
 def _bars(axes: "Axes", y: int, cap: float, parts: Sequence[tuple[float, str]]) -> None:
