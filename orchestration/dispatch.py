@@ -1,6 +1,7 @@
 """Send a command to a worker and bring its messages back (design §2: one door to a worker).
 
-Locally a worker is a subprocess in its own process group. A worker that exits 0 without its final message has failed.
+Locally a worker is a subprocess in its own process group. A worker that exits 0 without its final message has failed;
+one that exits 3 refused to go on, and says why.
 """
 
 import os
@@ -10,17 +11,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from orchestration.allowance import StoppedAtReservation, to_end
 from orchestration.home import REPOSITORY
 from orchestration.messages import WorkerMessages
 from orchestration.progress import Listener
+from orchestration.worker import DISPATCHER
 
 GRACE_S = 10.0
+LOOK_S = 1.0
 TAIL_LINES = 12
 
 
@@ -28,15 +33,28 @@ class DispatchError(RuntimeError):
     """A worker that failed, with the reason it gave."""
 
 
+class WorkerRefused(DispatchError):
+    """A worker that would not go on (exit 3), with the reason it gave."""
+
+    exit_code = 3
+
+
 def dispatch(
-    context: dg.AssetExecutionContext, command: str, *, cwd: Path, each: Listener | None = None
+    context: dg.AssetExecutionContext,
+    command: str,
+    *,
+    cwd: Path,
+    each: Listener | None = None,
+    left: Callable[[], float] | None = None,
 ) -> dict[str, Any]:
     """Run `command` in `cwd`; the `result` of the worker's final message, and `worker_seconds`, the process's own time.
 
-    `each` is called with its progress.
+    `each` is called with its progress. `left` gives the seconds until it must have ended; it is ended shortly before.
 
     Raises:
         DispatchError: it could not start, it failed, or it ended without a final message.
+        WorkerRefused: it would not go on.
+        StoppedAtReservation: its time was up, by its own word or because it was ended.
     """
     messages = WorkerMessages(context.log, each)
     with (
@@ -44,14 +62,19 @@ def dispatch(
         dg.open_pipes_session(context, dg.PipesTempFileContextInjector(), messages) as session,
     ):
         began = time.monotonic()
-        code = _run(command, cwd, {**worker_environment(), **session.get_bootstrap_env_vars()}, errors)
+        bootstrap = {**session.get_bootstrap_env_vars(), DISPATCHER: str(os.getpid())}
+        environment = {**worker_environment(), **bootstrap}
+        code = _run(command, cwd, environment, errors, left)
         seconds = time.monotonic() - began
         errors.seek(0)
         tail = errors.readlines()[-TAIL_LINES:]
     if tail:
         sys.stderr.writelines(tail)
     if code != 0:
-        why = messages.last.get("failed", {}).get("error") or (tail[-1].strip() if tail else "it said nothing")
+        said = messages.last.get("failed", {})
+        why = said.get("error") or (tail[-1].strip() if tail else "it said nothing")
+        if code == StoppedAtReservation.exit_code:
+            raise StoppedAtReservation(why) if said.get("kind") == StoppedAtReservation.__name__ else WorkerRefused(why)
         raise DispatchError(f"`{command}` in {cwd} ended with {_ending(code)}: {why}")
     if "result" not in messages.last:
         raise DispatchError(
@@ -72,16 +95,26 @@ def worker_environment() -> dict[str, str]:
     }
 
 
-def _run(command: str, cwd: Path, env: Mapping[str, str], errors: Any) -> int:
+def _run(command: str, cwd: Path, env: Mapping[str, str], errors: Any, left: Callable[[], float] | None = None) -> int:
     """The exit status; whatever ends this process on the way ends the worker and its children too."""
     try:
         process = subprocess.Popen(shlex.split(command), cwd=cwd, env=dict(env), stderr=errors, start_new_session=True)
     except OSError as error:
         raise DispatchError(f"`{command}` in {cwd} did not start: {error}") from error
     try:
-        return process.wait()
+        return process.wait() if left is None else _wait(process, command, left)
     finally:
         end_group(process)
+
+
+def _wait(process: "subprocess.Popen[Any]", command: str, left: Callable[[], float]) -> int:
+    early = to_end(left())
+    while process.poll() is None:
+        if left() <= early:
+            raise StoppedAtReservation(f"`{command}` was ended: its reservation is used up")
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(min(LOOK_S, max(0.0, left() - early)))
+    return process.returncode
 
 
 def end_group(process: "subprocess.Popen[Any]") -> None:

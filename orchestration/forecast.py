@@ -22,9 +22,25 @@ class Forecast:
 
     def fits(self, hours_left: float) -> Literal["yes", "no", "unclear"]:
         """Whether the hours that are left are enough."""
-        if self.low is None or self.high is None:
-            return "unclear"
-        return "yes" if self.high <= hours_left else "no" if self.low > hours_left else "unclear"
+        if self.low is not None and self.low > hours_left:
+            return "no"
+        return "yes" if self.high is not None and self.high <= hours_left else "unclear"
+
+    def then(self, after: Forecast) -> Forecast:
+        """One after the other. Ends of the intervals add up, which is wider than 95% if the two err independently; what
+        nothing is known of takes at least no time.
+        """
+        return Forecast(
+            _both(self.hours, after.hours),
+            (self.low or 0.0) + (after.low or 0.0),
+            _both(self.high, after.high),
+            self.samples + after.samples,
+        )
+
+    def less(self, hours: float) -> Forecast:
+        """What is left of it once `hours` have passed."""
+        left = (None if end is None else max(0.0, end - hours) for end in (self.hours, self.low, self.high))
+        return Forecast(*left, self.samples)
 
 
 def forecast(remaining_steps: int, throughput: Sequence[tuple[int, float]]) -> Forecast:
@@ -47,6 +63,23 @@ def forecast(remaining_steps: int, throughput: Sequence[tuple[int, float]]) -> F
     past, ahead = variance * count / steps**2, variance / (steps / count)
     spread = _t(count - 1) * math.sqrt(remaining_steps**2 * past + remaining_steps * ahead) / 3600
     return Forecast(hours, max(0.0, hours - spread), hours + spread, count)
+
+
+def again(durations: Sequence[float]) -> Forecast:
+    """The hours of one more run like those that took `durations` hours."""
+    count = len(durations)
+    if not count:
+        return Forecast(None, None, None, 0)
+    mean = sum(durations) / count
+    if count < FEWEST:
+        return Forecast(mean, None, None, count)
+    variance = sum((one - mean) ** 2 for one in durations) / (count - 1)
+    spread = _t(count - 1) * math.sqrt(variance * (1 + 1 / count))
+    return Forecast(mean, max(0.0, mean - spread), mean + spread, count)
+
+
+def _both(first: float | None, second: float | None) -> float | None:
+    return None if first is None or second is None else first + second
 
 
 def _t(freedom: int) -> float:

@@ -64,14 +64,19 @@ class Home:
         return f"sqlite:///{self.mlflow / 'mlflow.db'}"
 
     @property
-    def database(self) -> Path:
-        """The ledger and the decisions."""
-        return self.root / "foresight.db"
+    def database(self) -> str:
+        """The URL of the ledger and the decisions: $FORESIGHT_DATABASE, else a SQLite file of the home."""
+        return os.environ.get("FORESIGHT_DATABASE") or f"sqlite:///{self.root / 'foresight.db'}"
 
     @property
     def report(self) -> Path:
         """The chair's page."""
         return self.root / "report.html"
+
+    @property
+    def budget_figure(self) -> Path:
+        """The budget as the last run drew it."""
+        return self.root / "runs" / "budget.png"
 
     @property
     def times(self) -> Path:

@@ -50,6 +50,7 @@ class Job(BaseModel):
     inputs: dict[str, Path] = Field(default={}, description="results of earlier stages, by name")
     input_fingerprints: dict[str, str] = Field(default={}, description="and what those were made from")
     code_commit: str
+    allowed_s: float | None = Field(default=None, description="seconds of its reservation when it was dispatched")
 
     @property
     def data_version(self) -> str:

@@ -10,60 +10,42 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import sqlalchemy as sa
 
-from orchestration import store
+from orchestration import account, reservations, store
 from orchestration.forecast import Forecast, forecast
 from orchestration.programme import Programme
+from orchestration.reservations import (
+    APPROVE,
+    FORECAST,
+    FUZZ,
+    OPEN,
+    STATES,
+    Approval,
+    Book,
+    Ending,
+    Reservation,
+    State,
+    hours_between,
+)
 from orchestration.store import Store
 
-State = Literal["reserved", "committed", "settled", "released", "expired"]
-STATES: dict[str, State] = {
-    "reserve": "reserved",
-    "commit": "committed",
-    "settle": "settled",
-    "release": "released",
-    "expire": "expired",
-}
-OPEN = ("reserved", "committed")
-FUZZ = 1e-9  # hours are sums of floats: 80 reserved as 8 x 10 must fit a cap of 80
+FORECASTS = 10
+"""A forecast is recorded at most once in each tenth of a run."""
 
 
 class BudgetRefused(RuntimeError):
-    """A reservation that does not fit (exit 3)."""
+    """A reservation that does not fit, or that waits for a person (exit 3)."""
 
     exit_code = 3
 
 
 class LedgerError(ValueError):
     """A step that does not follow from what the ledger holds."""
-
-
-@dataclass(frozen=True)
-class Reservation:
-    """One run's place in the budget, as its last step left it. Hours are wall-clock, GPU-hours `gpus` times that."""
-
-    key: str
-    phase: int
-    device: str
-    gpus: int
-    max_hours: float
-    experiment: str
-    person: str
-    state: State
-    reserved_at: dt.datetime
-    committed_at: dt.datetime | None = None
-    wall_hours: float = 0.0
-
-    @property
-    def gpu_hours(self) -> float:
-        """What counts against the cap: what was used, or all that is reserved while it is open."""
-        return self.gpus * (self.max_hours if self.state in OPEN else self.wall_hours)
 
 
 class Ledger:
@@ -74,9 +56,8 @@ class Ledger:
     ) -> None:
         self._store = records
         self._clock = clock or (lambda: None)
-        hours = programme.budget.gpu_hours
-        self.caps = {int(phase): cap for phase, cap in hours.phases.items()}
-        self.section, self.warn, self.price = hours.section, hours.warn, hours.price.usd_per_hour
+        self._hours = programme.budget.gpu_hours
+        self.caps = {int(phase): cap for phase, cap in self._hours.phases.items()}
         self._silence = dt.timedelta(minutes=programme.budget.heartbeat.expires_after_minutes)
 
     def reserve(
@@ -85,7 +66,7 @@ class Ledger:
         """Set hours aside for a run, or refuse. The same key again gives back the same reservation.
 
         Raises:
-            BudgetRefused: it would pass the phase's cap.
+            BudgetRefused: it would pass the phase's cap, or the hours that were approved for this work.
             LedgerError: the key stands for another request, or the request makes no sense.
         """
         if phase not in self.caps or gpus < 0 or not 0 < max_hours < float("inf"):
@@ -101,48 +82,74 @@ class Ledger:
             "person": person,
         }
         with self._store.write() as connection:
-            held = _held(connection)
-            if key in held:
-                return _same(held[key], asked)
+            book = _book(connection)
+            if key in book.held:
+                return _same(book.held[key], asked)
             at = store.now(connection, self._clock())
-            self._expire(connection, held, at)
-            mine = [one for one in held.values() if one.phase == phase]
-            hours, taken = gpus * max_hours, sum(one.gpu_hours for one in mine)
-            if hours and taken + hours > self.caps[phase] + FUZZ:
-                used, cap = sum(one.gpu_hours for one in mine if one.state not in OPEN), self.caps[phase]
-                raise BudgetRefused(
-                    f"{key}: {gpus} GPU x {max_hours:g} h = {hours:g} GPU-hours do not fit phase {phase}: {used:g} used"
-                    f" and {taken - used:g} reserved of {cap:g} (§{self.section}), {cap - taken:g} left;"
-                    " shorten the run or wait for a reservation to end"
-                )
+            self._expire(connection, book, at)
+            wanted = Reservation(key=key, state="reserved", reserved_at=at, **asked)
+            self._approved(connection, book, wanted)
+            self._fits(book, wanted)
             self._append(connection, at, key, "reserve", **asked)
-            self._warn(connection, at, sum(one.gpu_hours for one in held.values()) + hours)
-            return _held(connection)[key]
+            self._warn(connection, at, book.total() + wanted.gpu_hours)
+            return wanted
+
+    def granted(self, work: str) -> float | None:
+        """The hours that a person has approved for work that stopped, as far as they are not used."""
+        with self._store.read() as connection:
+            return _book(connection).granted().get(work)
+
+    def approve(self, work: str, hours: float, by: str, why: str) -> Approval:
+        """Let work that stopped at its reservation go on for `hours` more. `work` may be its beginning, if no other
+        work that waits begins so.
+
+        Raises:
+            LedgerError: nothing or more than one waits under this name, nobody signed, or the hours make no sense.
+        """
+        by, why = by.strip(), why.strip()
+        if not by or not why:
+            raise LedgerError(f"an approval needs {'a name' if not by else 'a reason'}: say who approves, and why")
+        if not 0 < hours < float("inf"):
+            raise LedgerError(f"{hours} h cannot be approved: give the hours that the run may go on for")
+        with self._store.write() as connection:
+            book = _book(connection)
+            waiting = book.waiting()
+            meant = [one for one in waiting if one == work or one.startswith(f"{work}/")]
+            if len(meant) != 1:
+                asking = ", ".join(waiting) or "nothing"
+                raise LedgerError(f"{work}: {len(meant)} runs of that name ask for hours; waiting: {asking}")
+            said = {"work": meant[0], "hours": float(hours), "by": by, "why": why}
+            said["attempts"] = len(book.attempts()[meant[0]])
+            at = store.now(connection, self._clock())
+            self._append(connection, at, f"{meant[0]}/approval-{said['attempts']}", APPROVE, **said)
+        return Approval(at=at, **said)
 
     def commit(self, key: str, run: str = "") -> Reservation:
         """The run has been dispatched: its hours tick from now."""
         return self._step(key, "commit", ("reserved",), run=run)
 
     def heartbeat(self, key: str, step: int | None = None, steps: int | None = None) -> float:
-        """The run is alive, at `step` of `steps`. Gives back its wall-clock hours left: at 0 it checkpoints and stops.
+        """The run is alive, and has just reached `step` of `steps`. Gives back its wall-clock hours left.
 
         Raises:
             LedgerError: the reservation is over; the run must stop.
         """
         with self._store.write() as connection:
-            one = _find(_held(connection), key)
+            one = _find(_book(connection, key), key)
             if one.state not in OPEN:
                 raise LedgerError(f"{key} is {one.state}: this run holds no hours; checkpoint and stop")
             at = store.now(connection, self._clock())
             connection.execute(store.heartbeats.insert().values(key=key, at=store.stamp(at), step=step, steps=steps))
-        return max(0.0, one.max_hours - _hours(one.committed_at, at))
+            if step is not None and steps:
+                self._foresee(connection, at, one, step, steps)
+        return max(0.0, one.max_hours - one.elapsed(at))
 
-    def settle(self, key: str, wall_hours: float | None = None) -> Reservation:
-        """The run has ended: what it used, measured by the worker, or from commit to now. The rest is free again.
+    def settle(self, key: str, wall_hours: float | None = None, ended: Ending = "done") -> Reservation:
+        """The run has ended: what it used, measured by its dispatcher, or from commit to now. The rest is free again.
 
         A run that was given up as silent and yet ended is settled too: what it used is the truth.
         """
-        return self._step(key, "settle", ("committed", "expired"), wall_hours=wall_hours)
+        return self._step(key, "settle", ("committed", "expired"), wall_hours=wall_hours, ended=ended)
 
     def release(self, key: str) -> Reservation:
         """The run was never dispatched: its hours are free again."""
@@ -151,87 +158,72 @@ class Ledger:
     def expire(self) -> list[Reservation]:
         """Close what has gone silent, at its last sign of life; those that were closed."""
         with self._store.write() as connection:
-            held = _held(connection)
-            keys = self._expire(connection, held, store.now(connection, self._clock()))
-            return [held[key] for key in keys]
+            book = _book(connection)
+            keys = self._expire(connection, book, store.now(connection, self._clock()))
+            return [book.held[key] for key in keys]
 
     def reservations(self) -> list[Reservation]:
         """All of them, in the order they were made."""
         with self._store.read() as connection:
-            return list(_held(connection).values())
+            return list(_book(connection).held.values())
 
     def forecast(self, key: str) -> Forecast:
         """How long a run will still take, from its heartbeats."""
-        query = sa.select(store.heartbeats).where(store.heartbeats.c.key == key, store.heartbeats.c.step.is_not(None))
         with self._store.read() as connection:
-            beats = connection.execute(query.order_by(store.heartbeats.c.seq)).all()
-        if not beats or beats[-1].steps is None:
-            return Forecast(None, None, None, 0)
-        times = [dt.datetime.fromisoformat(beat.at) for beat in beats]
-        samples = [
-            (beats[i + 1].step - beats[i].step, (times[i + 1] - times[i]).total_seconds())
-            for i in range(len(beats) - 1)
-        ]
-        return forecast(beats[-1].steps - beats[-1].step, samples)
+            return _ahead(connection, key)
 
     def summary(self) -> dict[str, Any]:
-        """The budget as one document: per phase, in all, and each reservation."""
-        held = self.reservations()
-        phases = []
-        for phase, cap in sorted(self.caps.items()):
-            mine = [one for one in held if one.phase == phase]
-            over, still = [one for one in mine if one.state not in OPEN], [one for one in mine if one.state in OPEN]
-            used, reserved = sum(one.gpu_hours for one in over), sum(one.gpu_hours for one in still)
-            cpu = sum(one.wall_hours for one in over if one.gpus == 0)
-            phases.append(
-                {
-                    "phase": phase,
-                    "cap_gpu_hours": cap,
-                    "section": self.section,
-                    "used_gpu_hours": used,
-                    "reserved_gpu_hours": reserved,
-                    "left_gpu_hours": cap - used - reserved,
-                    "used_usd": used * self.price,
-                    "cpu_hours": cpu,
-                }
-            )
-        total = sum(one.gpu_hours for one in held)
-        return {
-            "schema": "foresight.budget/1",
-            "phases": phases,
-            "used_gpu_hours": sum(row["used_gpu_hours"] for row in phases),
-            "reserved_gpu_hours": sum(row["reserved_gpu_hours"] for row in phases),
-            "cpu_hours": sum(row["cpu_hours"] for row in phases),
-            "used_usd": sum(row["used_usd"] for row in phases),
-            "usd_per_gpu_hour": self.price,
-            "warning": {
-                "section": self.warn.section,
-                "at_gpu_hours": self.warn.at,
-                "passed": total > self.warn.at + FUZZ,
-            },
-            "devices": _by(held, lambda one: one.device),
-            "experiments": _by(held, lambda one: one.experiment or f"phase{one.phase}"),
-            "people": _by(held, lambda one: one.person or "unnamed"),
-            "reservations": [self._entry(one) for one in held],
-        }
+        """The budget as one document, `foresight.budget/1`: per phase, experiment and person, and each reservation."""
+        with self._store.read() as connection:
+            book, now = _book(connection), store.now(connection, self._clock())
+            asked = [*book.waiting().values(), *(one for one in book.held.values() if one.state == "committed")]
+            ahead = {one.key: _ahead(connection, one.key) for one in asked}
+        return account.document(book, self._hours, ahead, now)
 
-    def _entry(self, one: Reservation) -> dict[str, Any]:
-        times = {
-            "reserved_at": store.stamp(one.reserved_at),
-            "committed_at": store.stamp(one.committed_at) if one.committed_at else None,
-        }
-        entry: dict[str, Any] = {**one.__dict__, **times, "gpu_hours": one.gpu_hours, "usd": one.gpu_hours * self.price}
-        if one.state == "committed":
-            ahead = self.forecast(one.key)
-            left = one.max_hours - _hours(one.committed_at, self._clock() or dt.datetime.now(dt.UTC))
-            entry["forecast"] = {**ahead.__dict__, "enough": ahead.fits(left)}
-        return entry
+    def _approved(self, connection: sa.Connection, book: Book, wanted: Reservation) -> None:
+        """Refuse work that stopped, until a person has approved more."""
+        work, granted = wanted.work, book.granted().get(wanted.work)
+        stopped = book.waiting().get(work)
+        if stopped is not None:
+            ahead = _ahead(connection, stopped.key)
+            more = "" if ahead.hours is None else f" and needs about {ahead.hours:.2g} h more"
+            raise BudgetRefused(
+                f"{work} stopped at the end of its {stopped.max_hours:g} h{more};"
+                f" `foresight budget approve {work} --hours H --by NAME --why REASON`, then run again: it goes on"
+            )
+        if granted is not None and wanted.max_hours > granted + FUZZ:
+            raise BudgetRefused(
+                f"{work}: {granted:g} h were approved, {wanted.max_hours:g} h are asked for; ask for less"
+            )
+
+    def _fits(self, book: Book, wanted: Reservation) -> None:
+        """Refuse what passes the phase's cap, with the numbers."""
+        mine = [one for one in book.held.values() if one.phase == wanted.phase]
+        cap, taken = self.caps[wanted.phase], sum(one.gpu_hours for one in mine)
+        if wanted.gpu_hours and taken + wanted.gpu_hours > cap + FUZZ:
+            used = sum(one.gpu_hours for one in mine if one.state not in OPEN)
+            raise BudgetRefused(
+                f"{wanted.key}: {wanted.gpus} GPU x {wanted.max_hours:g} h = {wanted.gpu_hours:g} GPU-hours do not fit"
+                f" phase {wanted.phase}: {used:g} used and {taken - used:g} reserved of {cap:g}"
+                f" (§{self._hours.section}), {cap - taken:g} left;"
+                " shorten the run or wait for a reservation to end"
+            )
+
+    def _foresee(self, connection: sa.Connection, at: dt.datetime, one: Reservation, step: int, steps: int) -> None:
+        """Record what is foreseen now, to be held against the truth: once in a tenth, never of a run at its end."""
+        tenth = FORECASTS * step // steps
+        if tenth >= FORECASTS or any(FORECASTS * seen.reached // seen.steps == tenth for seen in one.foreseen):
+            return
+        ahead, elapsed = _ahead(connection, one.key), one.elapsed(at)
+        if ahead.hours is None or ahead.low is None or ahead.high is None:
+            return
+        whole = {"hours": elapsed + ahead.hours, "low": elapsed + ahead.low, "high": elapsed + ahead.high}
+        self._append(connection, at, one.key, f"{FORECAST} {tenth}", reached=step, steps=steps, **whole)
 
     def _step(self, key: str, step: str, after: tuple[State, ...], **what: Any) -> Reservation:
         """One step of one reservation; taken again it changes nothing."""
         with self._store.write() as connection:
-            held = _held(connection)
-            one = _find(held, key)
+            one = _find(_book(connection, key), key)
             if one.state == STATES[step]:
                 return one
             if one.state not in after:
@@ -239,29 +231,32 @@ class Ledger:
             at = store.now(connection, self._clock())
             if step == "settle":
                 hours = what["wall_hours"]
-                what["wall_hours"] = _hours(one.committed_at, at) if hours is None else float(hours)
+                what["wall_hours"] = one.elapsed(at) if hours is None else float(hours)
                 if not 0 <= what["wall_hours"] < float("inf"):
                     raise LedgerError(f"{key}: {hours} hours cannot have been used")
             self._append(connection, at, key, step, **what)
-            held = _held(connection)
-            if step == "settle":
-                self._overrun(connection, at, held[key])
-                self._warn(connection, at, sum(other.gpu_hours for other in held.values()))
-            return held[key]
+            if step != "settle":
+                return _find(_book(connection, key), key)
+            book = _book(connection)
+            self._overrun(connection, at, book.held[key])
+            self._warn(connection, at, book.total())
+            return book.held[key]
 
-    def _expire(self, connection: sa.Connection, held: dict[str, Reservation], at: dt.datetime) -> list[str]:
-        """Close what has gone silent, in `held` too; a run that had started is charged up to its last heartbeat."""
+    def _expire(self, connection: sa.Connection, book: Book, at: dt.datetime) -> list[str]:
+        """Close what has gone silent, in `book` too; a run that had started is charged up to its last heartbeat."""
+        still = [one for one in book.held.values() if one.state in OPEN]
         beats = sa.select(store.heartbeats.c.key, sa.func.max(store.heartbeats.c.at)).group_by(store.heartbeats.c.key)
-        heard = {key: dt.datetime.fromisoformat(last) for key, last in connection.execute(beats).all()}
+        found = connection.execute(beats.where(store.heartbeats.c.key.in_([one.key for one in still]))).all()
+        heard = {key: dt.datetime.fromisoformat(last) for key, last in found}
         closed = []
-        for key, one in held.items():
+        for one in still:
             started = one.committed_at or one.reserved_at
-            alive = max(started, heard.get(key, started))
-            if one.state in OPEN and at - alive > self._silence:
-                hours = _hours(one.committed_at, alive)
-                self._append(connection, at, key, "expire", wall_hours=hours)
-                held[key] = replace(one, state="expired", wall_hours=hours)
-                closed.append(key)
+            alive = max(started, heard.get(one.key, started))
+            if at - alive > self._silence:
+                hours = hours_between(one.committed_at, alive)
+                self._append(connection, at, one.key, "expire", wall_hours=hours)
+                book.held[one.key] = replace(one, state="expired", wall_hours=hours)
+                closed.append(one.key)
         return closed
 
     def _append(self, connection: sa.Connection, at: dt.datetime, key: str, step: str, **what: Any) -> None:
@@ -279,38 +274,38 @@ class Ledger:
 
     def _warn(self, connection: sa.Connection, at: dt.datetime, total: float) -> None:
         """Say once that §3.1's hours are passed."""
+        warn = self._hours.warn
         known = sa.select(store.events.c.seq).where(store.events.c.kind == "budget_warning").limit(1)
-        if total > self.warn.at + FUZZ and connection.execute(known).scalar() is None:
-            noted = {
-                "kind": "budget_warning",
-                "gpu_hours": total,
-                "promised": self.warn.at,
-                "section": self.warn.section,
-            }
+        if total > warn.at + FUZZ and connection.execute(known).scalar() is None:
+            noted = {"kind": "budget_warning", "gpu_hours": total, "promised": warn.at, "section": warn.section}
             store.append(connection, store.events, at, noted, kind="budget_warning")
 
 
-def _held(connection: sa.Connection) -> dict[str, Reservation]:
-    """Every reservation as its rows, in order, leave it."""
-    held: dict[str, Reservation] = {}
-    for document in connection.execute(sa.select(store.ledger.c.document).order_by(store.ledger.c.seq)).scalars():
-        row = json.loads(document)
-        key, step, at = row["key"], row["step"], dt.datetime.fromisoformat(row["at"])
-        if step == "reserve":
-            asked = {name: row[name] for name in ("phase", "device", "gpus", "max_hours", "experiment", "person")}
-            held[key] = Reservation(key=key, state="reserved", reserved_at=at, **asked)
-            continue
-        changes: dict[str, Any] = {"state": STATES[step]}
-        if step == "commit":
-            changes["committed_at"] = at
-        held[key] = replace(held[key], **changes, wall_hours=row.get("wall_hours", 0.0))
-    return held
+def _book(connection: sa.Connection, key: str | None = None) -> Book:
+    """What the rows say, all of them or those of one reservation."""
+    rows = sa.select(store.ledger.c.document).order_by(store.ledger.c.seq)
+    if key is not None:
+        rows = rows.where(store.ledger.c.key == key)
+    return reservations.read(json.loads(document) for document in connection.execute(rows).scalars())
 
 
-def _find(held: dict[str, Reservation], key: str) -> Reservation:
-    if key not in held:
+def _ahead(connection: sa.Connection, key: str) -> Forecast:
+    """The hours to the last step, from the times at which steps were reached."""
+    reached = sa.select(store.heartbeats).where(store.heartbeats.c.key == key, store.heartbeats.c.step.is_not(None))
+    beats = connection.execute(reached.order_by(store.heartbeats.c.seq)).all()
+    if not beats or beats[-1].steps is None:
+        return Forecast(None, None, None, 0)
+    times = [dt.datetime.fromisoformat(beat.at) for beat in beats]
+    samples = [
+        (beats[i + 1].step - beats[i].step, (times[i + 1] - times[i]).total_seconds()) for i in range(len(beats) - 1)
+    ]
+    return forecast(beats[-1].steps - beats[-1].step, samples)
+
+
+def _find(book: Book, key: str) -> Reservation:
+    if key not in book.held:
         raise LedgerError(f"{key} was never reserved: reserve it before it is dispatched")
-    return held[key]
+    return book.held[key]
 
 
 def _same(one: Reservation, asked: dict[str, Any]) -> Reservation:
@@ -318,15 +313,3 @@ def _same(one: Reservation, asked: dict[str, Any]) -> Reservation:
     if changed:
         raise LedgerError(f"{one.key} is reserved with other {', '.join(changed)}: another run needs another key")
     return one
-
-
-def _hours(start: dt.datetime | None, end: dt.datetime) -> float:
-    return 0.0 if start is None else max(0.0, (end - start).total_seconds() / 3600)
-
-
-def _by(held: list[Reservation], name: Callable[[Reservation], str]) -> dict[str, dict[str, float]]:
-    sums: dict[str, dict[str, float]] = defaultdict(lambda: {"gpu_hours": 0.0, "wall_hours": 0.0})
-    for one in held:
-        sums[name(one)]["gpu_hours"] += one.gpu_hours
-        sums[name(one)]["wall_hours"] += one.wall_hours
-    return dict(sums)

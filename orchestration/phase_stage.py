@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import dagster as dg
 
-from orchestration import spending, times
+from orchestration import budget, spending, times
 from orchestration.clearance import clearance
 from orchestration.datasets import Dataset
 from orchestration.dispatch import dispatch
@@ -68,7 +68,7 @@ def train(
     context.log.info(cleared.because)
     job = training_job(foresight, dataset, phase)
     result, made = _result(context, job)
-    return _reported(job, result, made, {"cleared_because": cleared.because})
+    return _reported(context, job, result, made, {"cleared_because": cleared.because})
 
 
 def evaluate(
@@ -83,9 +83,8 @@ def evaluate(
     result, made = _result(context, job)
     document = json.loads(document_path(foresight, dataset, phase).read_text(encoding="utf-8"))
     shares = share_table(result.get("stream_shares", {}))
-    return _reported(
-        job, result, made, {"evaluation": dg.MetadataValue.json(document), **metric_table(document), **shares}
-    )
+    told = {"evaluation": dg.MetadataValue.json(document), **metric_table(document), **shares}
+    return _reported(context, job, result, made, told)
 
 
 def document_path(foresight: Foresight, dataset: Dataset, phase: int) -> Path:
@@ -168,9 +167,11 @@ def _result(context: dg.AssetExecutionContext, job: Job) -> tuple[dict[str, Any]
         return result, False
     _require_inputs(job)
     _clear_other(job)
-    path, began = job.write(), time.monotonic()
-    with spending.reserved(job, context.run_id) as beat:
-        result = dispatch(context, f"python -m orchestration.worker {job.stage} --job {path}", cwd=job.home, each=beat)
+    began = time.monotonic()
+    with spending.reserved(job, context.run_id, context.log) as held:
+        path = job.model_copy(update={"allowed_s": held.left()}).write()
+        command = f"python -m orchestration.worker {job.stage} --job {path}"
+        result = dispatch(context, command, cwd=job.home, each=held.progress, left=held.left)
     result = {**result, "fingerprint": job.fingerprint}
     times.note(Home(job.home), job.dataset, context.asset_key.path[-1], time.monotonic() - began)
     part = job.out / f"{RESULT}.part"
@@ -204,14 +205,18 @@ def _clear_other(job: Job) -> None:
         shutil.rmtree(job.out)
 
 
-def _reported(job: Job, result: Mapping[str, Any], made: bool, more: Mapping[str, Any]) -> dg.MaterializeResult:
+def _reported(
+    context: dg.AssetExecutionContext, job: Job, result: Mapping[str, Any], made: bool, more: Mapping[str, Any]
+) -> dg.MaterializeResult:
     numbers = {name: value for name, value in result.get("numbers", {}).items() if isinstance(value, int | float)}
     pictures = {Path(name).stem: picture(Path(name)) for name in result.get("pictures", [])}
+    spent = budget.mirror(Home(job.home), context.log) if made else None
     return dg.MaterializeResult(
         data_version=dg.DataVersion(job.fingerprint[:32]),
         metadata={
             **numbers,
             **pictures,
+            **({"budget": picture(spent)} if spent else {}),
             **more,
             "made_now": dg.MetadataValue.bool(made),
             "worker_seconds": dg.MetadataValue.float(result.get("worker_seconds", 0.0)),

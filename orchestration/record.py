@@ -6,6 +6,7 @@ from orchestration.home import Home
 
 if TYPE_CHECKING:
     from orchestration.decisions import DecisionLog
+    from orchestration.ledger import Ledger
 
 
 def decisions(home: Home) -> "DecisionLog":
@@ -14,3 +15,12 @@ def decisions(home: Home) -> "DecisionLog":
     from orchestration.store import Store
 
     return DecisionLog(Store(home.database))
+
+
+def ledger(home: Home) -> "Ledger":
+    """The budget ledger of a home."""
+    from orchestration.ledger import Ledger
+    from orchestration.programme import load
+    from orchestration.store import Store
+
+    return Ledger(Store(home.database), load())

@@ -26,7 +26,7 @@ from orchestration.profile import load as load_profile
 from orchestration.progress import listeners
 from orchestration.worker import one_line
 
-REFUSALS = {"ClearanceRefused", "BudgetRefused"}
+REFUSALS = {"ClearanceRefused", "BudgetRefused", "StoppedAtReservation", "WorkerRefused"}
 
 
 class RunError(RuntimeError):

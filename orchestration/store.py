@@ -2,7 +2,8 @@
 
 Each row carries its document as canonical JSON and the hash of that document together with the row before it; columns
 beside it only help to find it, and are checked against it. Triggers refuse UPDATE and DELETE; `links` finds what got
-around them.
+around them. Where the database is SQLite or PostgreSQL, and how each of them makes writers take turns, is
+`orchestration/database.py`.
 """
 
 from __future__ import annotations
@@ -10,22 +11,19 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import SchemaItem
 
+from orchestration.database import Database, StoreError, time_of
 from orchestration.documents import canonical, sha256
 
+__all__ = ["Store", "StoreError", "append", "head", "links", "now", "stamp"]
+
 metadata = sa.MetaData()
-
-
-class StoreError(RuntimeError):
-    """The record cannot be read or written; nothing was half-written."""
 
 
 def _chained(name: str, *columns: SchemaItem) -> sa.Table:
@@ -69,69 +67,43 @@ CHAINED = (decisions, overrides, events, ledger)
 
 
 class Store:
-    """One SQLite file in WAL mode; writers take turns from their first statement (BEGIN IMMEDIATE)."""
+    """The record in one database, by its URL or by the path of a SQLite file; the tables are made where they lack."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._engine = sa.create_engine(f"sqlite:///{path}", poolclass=sa.NullPool, connect_args={"timeout": 30})
-        event.listen(self._engine, "connect", _connected)
-        event.listen(self._engine, "begin", _begun)
+    def __init__(self, place: str | Path) -> None:
+        self._database = Database(place)
         with self.read() as connection:
             present = set(sa.inspect(connection).get_table_names())
         if not set(metadata.tables) <= present:
-            self._create()
+            with self.write() as connection:
+                metadata.create_all(connection)
+                self._database.protect(connection, [table.name for table in CHAINED])
 
-    def _create(self) -> None:
-        with self.write() as connection:
-            metadata.create_all(connection)
-            for table in CHAINED:
-                for change in ("UPDATE", "DELETE"):
-                    name = f"{table.name}_no_{change.lower()}"
-                    connection.exec_driver_sql(
-                        f"CREATE TRIGGER IF NOT EXISTS {name} BEFORE {change} ON {table.name} "
-                        f"BEGIN SELECT RAISE(ABORT, '{table.name} is append-only'); END"
-                    )
+    def __str__(self) -> str:
+        return str(self._database)
 
-    @contextmanager
-    def read(self) -> Iterator[sa.Connection]:
+    def read(self) -> AbstractContextManager[sa.Connection]:
         """One consistent view."""
-        with self._translated(), self._engine.connect() as connection, connection.begin():
-            yield connection
+        return self._database.read()
 
-    @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
-        """One transaction: all of it is kept, or none."""
-        with self._translated(), self._engine.connect() as connection:
-            connection = connection.execution_options(foresight_writes=True)
-            with connection.begin():
-                yield connection
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except DBAPIError as error:
-            raise StoreError(f"{self.path}: {error.orig}; nothing was written, mend it and repeat") from error
-
-
-def _connected(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # the driver must not begin on its own: _begun says when and how
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "busy_timeout = 30000"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begun(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get("foresight_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    def write(self) -> AbstractContextManager[sa.Connection]:
+        """One transaction, alone: all of it is kept, or none."""
+        return self._database.write()
 
 
 def now(connection: sa.Connection, clock: dt.datetime | None = None) -> dt.datetime:
-    """The time in UTC, never before what is already recorded: a clock set back revives nothing that had expired."""
-    latest = connection.execute(sa.union_all(*(sa.select(sa.func.max(table.c.at)) for table in (*CHAINED, heartbeats))))
-    recorded = max((dt.datetime.fromisoformat(at) for at in latest.scalars() if at), default=None)
-    moment = clock or dt.datetime.now(dt.UTC)
+    """The time in UTC, never before what is already recorded: a clock set back revives nothing that had expired.
+
+    On a server it is the server's clock, one for all who write.
+    """
+    latest = (last(connection, table.c.at) for table in (*CHAINED, heartbeats))
+    recorded = max((dt.datetime.fromisoformat(at) for at in latest if at), default=None)
+    moment = clock or time_of(connection)
     return moment if recorded is None else max(moment, recorded)
+
+
+def last(connection: sa.Connection, column: sa.Column[str]) -> str | None:
+    """A column of the last row of its table."""
+    return connection.execute(sa.select(column).order_by(column.table.c.seq.desc()).limit(1)).scalar()
 
 
 def stamp(moment: dt.datetime) -> str:
@@ -141,7 +113,7 @@ def stamp(moment: dt.datetime) -> str:
 
 def head(connection: sa.Connection, table: sa.Table) -> str | None:
     """The hash that the next row of a table is chained to."""
-    return connection.execute(sa.select(table.c.sha256).order_by(table.c.seq.desc()).limit(1)).scalar()
+    return last(connection, table.c.sha256)
 
 
 def append(

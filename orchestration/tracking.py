@@ -21,6 +21,7 @@ EXPERIMENTS = {
     3: "3 full system",
 }
 GATES = "gates"
+BUDGET = "budget"
 SHOWN = ("loss", "eta_s")
 
 
@@ -195,3 +196,31 @@ def decided(home: Home, decision: Any, override: Mapping[str, Any] | None) -> No
             made.document("override.json", override)
     done.parent.mkdir(exist_ok=True)
     done.touch()
+
+
+def spent(home: Home, found: Mapping[str, Any], figure: bytes) -> None:
+    """Every reservation that is over as a run of its own, once; the newest carries the whole budget and its figure."""
+    import mlflow
+
+    over = [one for one in found["reservations"] if one["state"] in ("settled", "expired", "released")]
+    marks = {one["key"]: home.mlflow / "spent" / f"{one['key'].replace('/', '-')}-{one['state']}" for one in over}
+    new = [one for one in over if not marks[one["key"]].is_file()]
+    if not new:
+        return
+    connect(home)
+    _experiment(home, BUDGET)
+    for one in new:
+        words = ("key", "state", "ended", "phase", "experiment", "person", "device", "gpus")
+        with mlflow.start_run(run_name=one["key"], tags={name: str(one[name]) for name in words}) as run:
+            made = Run(run.info.run_id)
+            made.numbers({name: one[name] for name in ("max_hours", "wall_hours", "gpu_hours", "usd")})
+            for seen in one["foreseen"]:
+                made.numbers({f"foreseen_{name}": seen[name] for name in ("hours", "low", "high")}, seen["reached"])
+            if one["forecast_error"] is not None:
+                made.numbers({"forecast_error": one["forecast_error"]})
+            if one is new[-1]:
+                made.numbers({f"left_gpu_hours/{row['phase']}": row["left_gpu_hours"] for row in found["phases"]})
+                made.document("budget.json", found)
+                made.picture("budget.png", figure)
+        marks[one["key"]].parent.mkdir(exist_ok=True)
+        marks[one["key"]].touch()

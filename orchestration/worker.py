@@ -7,7 +7,11 @@ without it the work is not trusted.
 
 import argparse
 import importlib
+import os
+import signal
 import sys
+import threading
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -25,6 +29,11 @@ STAGES = {
     "phase3": "orchestration.stages.training",
     "evaluate": "orchestration.stages.evaluation",
 }
+
+
+DISPATCHER = "FORESIGHT_DISPATCHER"
+"""The process that started a worker and pays for it."""
+LOOK_EVERY_S = 1.0
 
 
 class Reporter:
@@ -47,7 +56,7 @@ class Reporter:
 
     def failed(self, error: BaseException) -> None:
         """Why there is no result."""
-        self._send({"type": "failed", "error": one_line(error)})
+        self._send({"type": "failed", "error": one_line(error), "kind": type(error).__name__})
 
     def _send(self, message: dict[str, Any]) -> None:
         if self._pipes:
@@ -60,11 +69,14 @@ def one_line(error: BaseException) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one stage. Exit status 0, or 1 with one line on stderr (and the traceback above it when it is not ours)."""
+    """Run one stage. Exit status 0; 3 where it refuses to go on, else 1, with one line on stderr (and the traceback
+    above it when it is not ours).
+    """
     parser = argparse.ArgumentParser(prog="python -m orchestration.worker", description=__doc__)
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--job", type=Path, help="the typed job file; a stage of dvc.yaml reads ./params.yaml instead")
     given = parser.parse_args(arguments)
+    _end_with_dispatcher()
     pipes = _pipes()
     reporter = Reporter(given.stage, pipes)
     try:
@@ -74,11 +86,28 @@ def main(arguments: list[str] | None = None) -> int:
             traceback.print_exc()
         reporter.failed(error)
         print(f"{given.stage}: {one_line(error)}", file=sys.stderr)
-        return 1
+        return getattr(error, "exit_code", 1)
     finally:
         if pipes:
             pipes.close()
     return 0
+
+
+def _end_with_dispatcher() -> None:
+    """A worker whose dispatcher was killed ends too: nobody holds hours for it, and the next one would write beside it.
+
+    What it has not saved it does again; a kill at any moment leaves the last checkpoint whole.
+    """
+    if DISPATCHER not in os.environ:
+        return
+    dispatcher = int(os.environ.pop(DISPATCHER))
+
+    def watch() -> None:
+        while os.getppid() == dispatcher:
+            time.sleep(LOOK_EVERY_S)
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, name="dispatcher", daemon=True).start()
 
 
 def _pipes() -> Any | None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.postgres import database, new_database, postgres  # noqa: F401  fixtures
+
 REPOSITORY = Path(__file__).parent.parent
 os.environ |= {
     "HF_HUB_OFFLINE": "1",
@@ -21,3 +23,4 @@ os.environ |= {
 def _own_home(tmp_path, monkeypatch):
     """No test reads or writes the state of a real run."""
     monkeypatch.setenv("FORESIGHT_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("FORESIGHT_DATABASE", raising=False)

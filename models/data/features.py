@@ -41,6 +41,12 @@ PRECISIONS = (FLOAT16, INT8)
 
 Encode = Callable[[np.ndarray], dict[str, np.ndarray]]
 """uint8 [n, T, H, W, 3] -> tensors: [n, ...], or without the n where the name is in SHARED."""
+Measured = Callable[[int, int, int], None]
+"""(bytes of the finished files, clips in them, clips that there will be)"""
+
+
+def unmeasured(size: int, clips: int, of_clips: int) -> None:
+    """Nobody asks how large the features become."""
 
 
 class FeatureError(RuntimeError):
@@ -128,6 +134,7 @@ def extract(
     precision: str = FLOAT16,
     batch: int = 8,
     progress: Progress = no_progress,
+    measured: Measured = unmeasured,
 ) -> int:
     """Encode every clip whose features are not there yet; gives the number of clips encoded.
 
@@ -143,6 +150,7 @@ def extract(
         precision: of the tokens, one of PRECISIONS.
         batch: clips in one call of `encode`.
         progress: called as (what, done, total, numbers).
+        measured: called at the start where there are finished files, and after each; what it raises ends the work.
 
     Raises:
         FeatureError: there is no clip; the folder holds another encoder's features; the encoder gave something that
@@ -157,6 +165,10 @@ def extract(
     todo = {shard: sha for shard, sha in shards.shard_sha256.items() if not writer.done(shard, sha)}
     batches = {shard: _batches(shards.ids_of(shard), batch) for shard in todo}
     total, done = sum(len(shards.ids_of(shard)) for shard in todo), 0
+    finished = [shard for shard in shards.shard_sha256 if shard not in todo]
+    size, held = sum((out_dir / shard).stat().st_size for shard in finished), len(shards.ids()) - total
+    if held:
+        measured(size, held, held + total)
 
     def read(part: tuple[list[str], bool]) -> np.ndarray:
         ids, last = part
@@ -169,6 +181,9 @@ def extract(
         parts = [_storable(tensors, ids, name) for tensors, ids in zip(made, batches[shard], strict=True)]
         joined = _joined(parts, name)
         writer.write(shard, todo[shard], _in_int8(joined, name, shard) if precision == INT8 else joined)
+        nonlocal size, held
+        size, held = size + (out_dir / shard).stat().st_size, held + len(shards.ids_of(shard))
+        measured(size, held, len(shards.ids()))
 
     # The encoder never waits for the disk: the next batch is read, and the last shard written, beside it.
     reads = [(ids, ids is some[-1]) for some in batches.values() for ids in some]

@@ -27,6 +27,16 @@ from models.training.throughput import Throughput, peak_of
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 """(what, done, total, numbers)"""
+Left = Callable[[], float]
+"""Seconds until the run must have ended."""
+
+
+class OutOfTime(RuntimeError):
+    """A run that stopped because its time was up. Its checkpoint holds all it did; run again, it goes on there."""
+
+    def __init__(self, task: str, step: int, steps: int) -> None:
+        super().__init__(f"{task}: its time was up after step {step} of {steps}; run again, it goes on there")
+        self.step, self.steps = step, steps
 
 
 @dataclass(frozen=True)
@@ -79,6 +89,11 @@ def silent(what: str, done: int, total: int, numbers: dict[str, float]) -> None:
     """No progress shown."""
 
 
+def unlimited() -> float:
+    """All the time there is."""
+    return math.inf
+
+
 def train(
     task: Task,
     config: LoopConfig,
@@ -86,13 +101,16 @@ def train(
     identity: dict[str, Any],
     out_dir: Path,
     progress: Progress = silent,
+    left: Left = unlimited,
 ) -> TrainResult:
     """Train, or go on where the newest whole checkpoint in `out_dir` ends.
 
     Args:
         identity: configuration and data of the run, JSON values; a checkpoint of another is refused.
+        left: asked before each step; where another step and a checkpoint do not fit, the run stops.
 
     Raises:
+        OutOfTime: `left` is too little; what was done is in a checkpoint.
         NonFiniteError: loss or gradients are NaN or infinite; `non_finite.json` and its tensors hold the batches.
         CheckpointError: `out_dir` holds a run of another configuration or model, or one whose history is damaged.
         WriteError: a checkpoint does not fit on the disk.
@@ -103,13 +121,14 @@ def train(
     else:
         checkpoint.require_same(found, identity)
     with isolated(config.seed, torch.device(config.device)):
-        return _Run(task, config, ids, identity, out_dir, progress).go(found)
+        return _Run(task, config, ids, identity, out_dir, progress, left).go(found)
 
 
 class _Run:
-    def __init__(self, task, config: LoopConfig, ids, identity, out_dir: Path, progress: Progress) -> None:
+    def __init__(self, task, config: LoopConfig, ids, identity, out_dir: Path, progress: Progress, left: Left) -> None:
         self.task, self.config, self.ids, self.identity = task, config, list(ids), identity
-        self.out_dir, self.progress = out_dir, progress
+        self.out_dir, self.progress, self.left = out_dir, progress, left
+        self.longest_step = self.longest_save = 0.0
         self.device = torch.device(config.device)
         self.noise = torch.Generator(self.device).manual_seed(config.seed)
         self.parameters = dict(task.parameters())
@@ -124,14 +143,20 @@ class _Run:
         if found is not None:
             self._resume(found)
             start, path = found.step, found.path
+        saved = start
         self.history.cut(start)
         with closing(batches(self.task.load, self.ids, self.config, start)) as stream:
             for step in range(start, self.config.steps):
+                if self.left() <= self.longest_step + self.longest_save:
+                    if step > saved:
+                        self._save(step)
+                    raise OutOfTime(self.task.name, step, self.config.steps)
                 numbers = self._step(step, stream)
+                self.longest_step = max(self.longest_step, numbers["seconds"])
                 self.history.add({"step": step + 1, **numbers})
                 done = step + 1
                 if done % self.config.checkpoint_every == 0 or done == self.config.steps:
-                    path = self._save(done)
+                    path, saved = self._save(done), done
                 self.progress(self.task.name, done, self.config.steps, numbers | self._pace(start, done))
         rows = self.history.rows
         return TrainResult(
@@ -189,13 +214,16 @@ class _Run:
         )
 
     def _save(self, step: int) -> Path:
+        began = time.perf_counter()
         self.history.sync()
         random, values = capture(self.noise)
         tensors = {"model": self.parameters, "optimizer": optimizer_tensors(self.optimizer), "random": random}
         if self.average.tensors:
             tensors["ema"] = self.average.tensors
         state = {"task": self.task.name, "identity": self.identity, "random": values}
-        return checkpoint.save(self.out_dir / "checkpoints", step, tensors, state, keep=self.config.keep)
+        path = checkpoint.save(self.out_dir / "checkpoints", step, tensors, state, keep=self.config.keep)
+        self.longest_save = max(self.longest_save, time.perf_counter() - began)
+        return path
 
     def _resume(self, found: checkpoint.Checkpoint) -> None:
         found.fill(self.parameters, found.tensors("model"))

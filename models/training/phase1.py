@@ -10,7 +10,7 @@ from torch import Tensor
 from models.fusion.config import FusionConfig
 from models.training.config import LoopConfig
 from models.training.data import Batch, TrainingData, read_batch
-from models.training.loop import Progress, TrainResult, silent, train
+from models.training.loop import Left, Progress, TrainResult, silent, train, unlimited
 from models.training.losses import Perceptual
 from models.training.objective import Decoder, ObjectiveConfig, Reconstruction
 from models.training.recipe import FusionTask, identity_of, new_fusion
@@ -50,9 +50,10 @@ def run(
     out_dir: Path,
     progress: Progress = silent,
     *,
+    left: Left = unlimited,
     vae: Decoder | None = None,
     perceptual: Perceptual | None = None,
 ) -> TrainResult:
     """Train, or resume, Phase 1 in `out_dir`. The VAE and the perceptual net are frozen and only looked through."""
     task = _Phase1(config, data, Reconstruction(config.objective, vae, perceptual))
-    return train(task, config.loop, data.ids, identity_of(config, data), out_dir, progress)
+    return train(task, config.loop, data.ids, identity_of(config, data), out_dir, progress, left)

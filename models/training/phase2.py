@@ -16,7 +16,7 @@ from models.fusion.config import FusionConfig
 from models.training.config import ConfigError, LoopConfig
 from models.training.data import Batch, TrainingData, read_batch
 from models.training.interference import gradient_cosine
-from models.training.loop import Progress, TrainResult, silent, train
+from models.training.loop import Left, Progress, TrainResult, silent, train, unlimited
 from models.training.losses import Perceptual, caption
 from models.training.objective import Decoder, ObjectiveConfig, Reconstruction
 from models.training.recipe import FusionTask, gate_numbers, identity_of, new_fusion
@@ -90,10 +90,11 @@ def run(
     out_dir: Path,
     progress: Progress = silent,
     *,
+    left: Left = unlimited,
     start: Path | None = None,
     vae: Decoder | None = None,
     perceptual: Perceptual | None = None,
 ) -> TrainResult:
     """Train, or resume, one arm in `out_dir`, from Phase 1's checkpoint `start` or from the seed's weights."""
     task = _Phase2(config, data, Reconstruction(config.objective, vae, perceptual), start)
-    return train(task, config.loop, data.ids, identity_of(config, data, start), out_dir, progress)
+    return train(task, config.loop, data.ids, identity_of(config, data, start), out_dir, progress, left)

@@ -21,7 +21,7 @@ from models.training.config import ConfigError, LoopConfig
 from models.training.data import Batch, TrainingData
 from models.training.flow import QUANTILES, by_bucket, draw_sigma, mix, quantile_sigma
 from models.training.generator import NULL, Generator, new_adapters, take_adapters
-from models.training.loop import Progress, TrainResult, silent, train
+from models.training.loop import Left, Progress, TrainResult, silent, train, unlimited
 from models.training.losses import latent_huber, velocity
 from models.training.recipe import FusionTask, identity_of, new_fusion
 
@@ -112,6 +112,7 @@ def run(
     out_dir: Path,
     progress: Progress = silent,
     *,
+    left: Left = unlimited,
     generator: Generator,
     start: Path,
 ) -> TrainResult:
@@ -121,7 +122,7 @@ def run(
     they are those of the last checkpoint, averaged where the run keeps averages, also in `out_dir`/lora.
     """
     task = _Phase3(config, data, generator, start)
-    result = train(task, config.loop, data.ids, identity_of(config, data, start), out_dir, progress)
+    result = train(task, config.loop, data.ids, identity_of(config, data, start), out_dir, progress, left)
     take_adapters(checkpoint.read(result.checkpoint), generator)
     generator.save_lora(out_dir / LORA_FOLDER)
     return result

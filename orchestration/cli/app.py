@@ -23,7 +23,7 @@ ENTRIES = {
     "run": Entry("run", "Run the programme, from raw clips to three gate decisions and a report."),
     "status": Entry("status", "Show what stands: stages, gates, budget."),
     "gate": Entry("gate_app", "Decide, show, override and replay the gates; verify their record."),
-    "budget": Entry("budget", "Show GPU-hours and money used, reserved and left."),
+    "budget": Entry("budget_app", "Show hours, money and storage used, reserved and left; approve more hours."),
     "measure": Entry("measure", "Compare two clips, or two folders of clips, by every metric they allow."),
     "explain": Entry("explain", "Show which stream each output region of a clip listened to."),
     "reactions": Entry("reactions", "Show what each metric sees of clips spoiled in known ways, and what it does not."),

@@ -1,7 +1,10 @@
-"""`foresight budget`: the ledger, its caps, and whether what is running will end within them (design §8, §11)."""
+"""`foresight budget`: hours, money and storage against their caps, and whether what is running ends within them
+(design §8, §11).
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -9,60 +12,55 @@ import typer
 from orchestration.cli.exits import exits, print_json
 from orchestration.home import Home
 
+budget_app = typer.Typer(add_completion=False, invoke_without_command=True)
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
+
+@budget_app.callback(epilog="Example: foresight budget --figure budget.png")
 def budget(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    context: typer.Context,
+    as_json: JsonOption = False,
+    figure: Annotated[
+        Path | None, typer.Option("--figure", metavar="FILE", help="Draw it all as a PNG into this file, too.")
+    ] = None,
 ) -> None:
-    """Show GPU-hours and money used, reserved and left in each phase, and the forecast of what is running.
-
-    Example: foresight budget --json
-    """
-    from orchestration.ledger import Ledger
-    from orchestration.programme import load
-    from orchestration.store import Store
+    """Show hours, money and storage used, reserved and left; forecasts of what is running, and how good they were."""
+    if context.invoked_subcommand:
+        return
+    from orchestration.budget import document, draw
 
     with exits():
-        summary = Ledger(Store(Home.find().database), load()).summary()
+        found = document(Home.find())
+        if figure is not None:
+            draw(found, figure)
     if as_json:
-        print_json(summary)
+        print_json(found)
     else:
-        _print(summary)
+        from orchestration.budget_tables import print_budget
+
+        print_budget(found)
 
 
-def _print(summary: dict[str, Any]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+@budget_app.command(
+    epilog='Example: foresight budget approve moving_shapes/phase1 --hours 4 --by "A. Chair" --why "IoU still rises"'
+)
+def approve(
+    work: Annotated[str, typer.Argument(metavar="WORK", help="What stopped, as its message names it, or the start.")],
+    hours: Annotated[float, typer.Option("--hours", help="Wall-clock hours that it may go on for.")],
+    by: Annotated[str, typer.Option("--by", help="Who answers for it.")],
+    why: Annotated[str, typer.Option("--why", help="The reason; it is never empty.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Let a run that stopped at the end of its reservation go on, as a signed row of the ledger.
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="GPU-hours", title_justify="left")
-    for column in ("phase", "cap", "used", "reserved", "left", "USD", "CPU-hours"):
-        table.add_column(column, justify="right")
-    for row in summary["phases"]:
-        numbers = [
-            row[name]
-            for name in ("cap_gpu_hours", "used_gpu_hours", "reserved_gpu_hours", "left_gpu_hours", "used_usd")
-        ]
-        table.add_row(
-            f"{row['phase']} (§{row['section']})", *(f"{number:g}" for number in numbers), f"{row['cpu_hours']:.3f}"
-        )
-    table.add_section()
-    totals = [summary[name] for name in ("used_gpu_hours", "reserved_gpu_hours")]
-    table.add_row(
-        "all", "", *(f"{number:g}" for number in totals), "", f"{summary['used_usd']:g}", f"{summary['cpu_hours']:.3f}"
-    )
-    console = Console(highlight=False)
-    console.print(table)
-    warning = summary["warning"]
-    if warning["passed"]:
-        console.print(f"Warning: past the {warning['at_gpu_hours']:g} GPU-hours of §{warning['section']}.")
-    for one in summary["reservations"]:
-        if "forecast" in one:
-            console.print(f"{one['key']}: {_ahead(one['forecast'])}; enough: {one['forecast']['enough']}")
+    Its phase's cap stays as it is. Run again: it goes on at its checkpoint.
+    """
+    from orchestration import record
 
-
-def _ahead(ahead: dict[str, Any]) -> str:
-    if ahead["hours"] is None:
-        return "no throughput measured yet"
-    if ahead["low"] is None:
-        return f"about {ahead['hours']:.2f} h to go, too few samples for an interval"
-    return f"{ahead['hours']:.2f} h to go ({ahead['low']:.2f} .. {ahead['high']:.2f})"
+    with exits():
+        given = record.ledger(Home.find()).approve(work, hours, by, why)
+    if as_json:
+        said: dict[str, Any] = {**given.__dict__, "at": given.at.isoformat()}
+        print_json({"schema": "foresight.approval/1", **said})
+        return
+    typer.echo(f"{given.work} may go on for {given.hours:g} h, says {given.by}: {given.why}. Run it again.")

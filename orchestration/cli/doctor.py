@@ -39,7 +39,7 @@ def doctor(
 
 def examine(profile: Profile) -> list[dict[str, Any]]:
     """What a profile needs, each with what is there and what to do."""
-    return [*_machine(profile), *_standing(profile), *_fetched()]
+    return [*_machine(profile), *_database(), *_standing(profile), *_fetched()]
 
 
 def _machine(profile: Profile) -> list[dict[str, Any]]:
@@ -59,6 +59,21 @@ def _machine(profile: Profile) -> list[dict[str, Any]]:
     if profile.device == "cuda":
         rows.append(_gpu())
     return rows
+
+
+def _database() -> list[dict[str, Any]]:
+    """The database that $FORESIGHT_DATABASE names, if it does; the home's own file is made when it is needed."""
+    if not os.environ.get("FORESIGHT_DATABASE"):
+        return []
+    from orchestration.database import AddressError, Database, StoreError
+
+    what, remedy = "database", "start it, or correct or unset FORESIGHT_DATABASE"
+    try:
+        database = Database(Home.find().database)
+        with database.read():
+            return [_row(what, f"{database} answers", True)]
+    except (AddressError, StoreError) as error:
+        return [_row(what, " ".join(str(error).split()), False, remedy)]
 
 
 def _gpu() -> dict[str, Any]:

@@ -7,6 +7,7 @@ fingerprint are never made again, and features of another are never read.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from models.data.shards import ClipShards
 from models.encoders.registry import ENTRIES
 from orchestration.profile import weights_folder
 from orchestration.stages.parameters import section
+from orchestration.storage import require_room
 from orchestration.versioning import fingerprint, source_sha256, with_imports
 
 FOLDERS = {"dinov2": Path("features/dinov2"), "qwen": Path("features/qwen"), "latents": Path("latents")}
@@ -28,7 +30,11 @@ class TokensError(RuntimeError):
 
 
 def run(stage: str, job: Path | None, reporter: Any) -> dict[str, Any]:
-    """Encode ./shards into the stage's folder; finished shards are kept."""
+    """Encode ./shards into the stage's folder; finished shards are kept.
+
+    Raises:
+        StorageRefused: by the shards that are done, all of them would not fit the phase's storage cap.
+    """
     import torch
 
     params = section(stage)
@@ -50,6 +56,7 @@ def run(stage: str, job: Path | None, reporter: Any) -> dict[str, Any]:
         precision=params.get("precision", FLOAT16),
         batch=params["batch"],
         progress=reporter,
+        measured=partial(require_room, stage),
     )
     return {"fingerprint": mark, "weights_sha256": network.weights_sha256, "standin": network.standin}
 

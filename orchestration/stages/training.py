@@ -1,25 +1,45 @@
 """The stages `phase1`, `phase2`, `phase3`: read the job, hand it to its recipe, record every step in MLflow."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from orchestration import tracking
+from orchestration.allowance import StoppedAtReservation, countdown, to_finish
 from orchestration.jobs import RESULT, Job, read
 
 ARMS = ("hybrid", "vlm_only", "dino_only")
 
 
 def run(stage: str, job: Path | None, reporter: Any) -> dict[str, Any]:
-    """Train a phase; a run that was cut short goes on at its last checkpoint."""
+    """Train a phase; a run that was cut short goes on at its last checkpoint.
+
+    Raises:
+        StoppedAtReservation: its time was up; what was done is in a checkpoint.
+    """
+    given = read(job)
+    left = _left(given)
+
     import torch
 
-    given = read(job)
+    from models.training.loop import OutOfTime
+
     if given.profile.threads:
         torch.set_num_threads(given.profile.threads)
+    phase = {"phase1": _phase1, "phase2": _phase2, "phase3": _phase3}[stage]
     with tracking.attempt(given) as parent:
-        return {"phase1": _phase1, "phase2": _phase2, "phase3": _phase3}[stage](given, reporter, parent)
+        try:
+            return phase(given, reporter, parent, left)
+        except OutOfTime as error:
+            raise StoppedAtReservation(str(error)) from error
+
+
+def _left(job: Job) -> Callable[[], float]:
+    """The seconds until the training must have ended, so that the worker ends within its reservation."""
+    allowed = math.inf if job.allowed_s is None else job.allowed_s
+    return countdown(allowed - to_finish(allowed))
 
 
 def checkpoint(folder: Path, arm: str = "") -> Path:
@@ -28,17 +48,18 @@ def checkpoint(folder: Path, arm: str = "") -> Path:
     return folder / result["checkpoints"][arm or next(iter(result["checkpoints"]))]
 
 
-def _phase1(job: Job, reporter: Any, parent: tracking.Run) -> dict[str, Any]:
+def _phase1(job: Job, reporter: Any, parent: tracking.Run, left: Callable[[], float]) -> dict[str, Any]:
     from models.training import phase1
 
     inputs, data = _data(job, captions=False)
     config = phase1.Phase1Config(fusion=inputs.fusion(), loop=_loop(job))
     with tracking.steps(parent, reporter) as progress:
-        result = phase1.run(config, data, job.out, progress, vae=inputs.vae, perceptual=inputs.perceptual)
+        seen_through = {"vae": inputs.vae, "perceptual": inputs.perceptual}
+        result = phase1.run(config, data, job.out, progress, left=left, **seen_through)
     return _finish(job, parent, {"dino_only": parent}, {"dino_only": (job.out, result)})
 
 
-def _phase2(job: Job, reporter: Any, parent: tracking.Run) -> dict[str, Any]:
+def _phase2(job: Job, reporter: Any, parent: tracking.Run, left: Callable[[], float]) -> dict[str, Any]:
     from models.training import phase2
 
     inputs, data = _data(job, captions=True)
@@ -48,13 +69,14 @@ def _phase2(job: Job, reporter: Any, parent: tracking.Run) -> dict[str, Any]:
         config = phase2.Phase2Config(fusion=fusion, arm=arm, loop=_loop(job))  # type: ignore[arg-type]
         out = job.out / "arms" / arm
         with tracking.child(job, arm) as run, tracking.steps(run, reporter) as progress:
-            result = phase2.run(config, data, out, progress, start=start, vae=inputs.vae, perceptual=inputs.perceptual)
+            seen_through = {"vae": inputs.vae, "perceptual": inputs.perceptual}
+            result = phase2.run(config, data, out, progress, left=left, start=start, **seen_through)
             run.file(result.checkpoint, "checkpoint")
         runs[arm], results[arm] = run, (out, result)
     return _finish(job, parent, runs, results)
 
 
-def _phase3(job: Job, reporter: Any, parent: tracking.Run) -> dict[str, Any]:
+def _phase3(job: Job, reporter: Any, parent: tracking.Run, left: Callable[[], float]) -> dict[str, Any]:
     from models.training import phase3
 
     inputs, data = _data(job, captions=True)
@@ -67,7 +89,7 @@ def _phase3(job: Job, reporter: Any, parent: tracking.Run) -> dict[str, Any]:
     )
     start = checkpoint(job.inputs["phase2"], "hybrid")
     with tracking.steps(parent, reporter) as progress:
-        result = phase3.run(config, data, job.out, progress, generator=inputs.generator, start=start)
+        result = phase3.run(config, data, job.out, progress, left=left, generator=inputs.generator, start=start)
     parent.file(job.out / phase3.LORA_FOLDER, phase3.LORA_FOLDER)
     return _finish(job, parent, {"hybrid": parent}, {"hybrid": (job.out, result)})
 

@@ -4,8 +4,11 @@ import json
 
 import pytest
 
+from orchestration import tracking
+from orchestration.allowance import StoppedAtReservation
 from orchestration.clearance import ClearanceRefused
-from orchestration.record import decisions
+from orchestration.ledger import BudgetRefused
+from orchestration.record import decisions, ledger
 from tests.assets.conftest import DATASET
 from tests.orchestration.evaluations import evaluation
 
@@ -71,5 +74,56 @@ def test_a_dispatch_is_paid_for_in_the_ledger(trained, home):
     from orchestration.programme import load
     from orchestration.store import Store
 
-    held = Ledger(Store(home.database), load()).reservations()
-    assert [(one.phase, one.state) for one in held] == [(1, "settled")]
+    [held] = Ledger(Store(home.database), load()).reservations()
+    assert (held.phase, held.state, held.ended, held.experiment) == (1, "settled", "done", "phase1")
+
+
+def test_a_phase_that_stops_at_its_reservation_goes_on_when_a_person_has_approved_hours(materialize, workers, home):
+    materialize(*DATA)
+    workers.stops = StoppedAtReservation("phase1: its time was up after step 120 of 200; run again, it goes on there")
+    with pytest.raises(StoppedAtReservation, match=r"step 120 of 200.*budget approve moving_shapes/phase1/\w+ --hours"):
+        materialize("phase1")
+    folder = home.run(DATASET.name, "phase1")
+    (folder / "checkpoints").mkdir()
+    workers.commands.clear()
+    with pytest.raises(BudgetRefused, match="stopped at the end of its 2 h"):
+        materialize("phase1")
+    assert workers.commands == []
+    ledger(home).approve("moving_shapes/phase1", 0.5, "A. Chair", "it still learns")
+    materialize("phase1")
+    assert workers.commands == ["phase1 moving_shapes"]
+    assert workers.seconds == [pytest.approx(7200, abs=60), pytest.approx(1800, abs=60)]
+    assert (folder / "checkpoints").is_dir(), "what was done is kept"
+    assert [one.ended for one in ledger(home).reservations()] == ["stopped", "done"]
+
+
+def test_an_evaluation_is_an_experiment_of_its_own(trained, materialize, home):
+    evaluated(home)
+    materialize("phase1_evaluation")
+    assert [one.experiment for one in ledger(home).reservations()] == ["phase1", "phase1/evaluation"]
+
+
+def test_the_budget_is_mirrored_to_mlflow_once_for_each_reservation(trained, materialize, home, monkeypatch):
+    import mlflow
+
+    def mirrored():
+        return mlflow.search_runs(experiment_names=["budget"], output_format="list")
+
+    [run] = mirrored()
+    [held] = ledger(home).reservations()
+    assert (run.info.run_name, run.data.tags["ended"], run.data.tags["person"]) == (held.key, "done", held.person)
+    assert run.data.metrics["wall_hours"] == held.wall_hours
+    document = mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/budget.json")
+    assert document["reservations"][0]["key"] == held.key
+    evaluated(home)
+    materialize("phase1_evaluation")
+    assert len(mirrored()) == 2
+
+
+def test_a_mirror_that_breaks_breaks_no_run(materialize, workers, home, monkeypatch):
+    monkeypatch.setattr(tracking, "spent", lambda *_: (_ for _ in ()).throw(OSError("MLflow is away")))
+    materialize(*DATA)
+    made = materialize("phase1")
+    assert made.metadata["made_now"].value is True
+    assert "budget" not in made.metadata
+    assert [one.ended for one in ledger(home).reservations()] == ["done"]

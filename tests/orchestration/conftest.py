@@ -5,6 +5,11 @@ import sys
 
 import pytest
 
+from orchestration.ledger import Ledger
+from orchestration.programme import load
+from orchestration.store import Store
+from tests.orchestration.ledgers import Clock
+
 HOLDER = """
 import sys
 from pathlib import Path
@@ -28,3 +33,18 @@ def holder(tmp_path):
     yield process
     process.kill()
     process.wait()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(database: str) -> Store:
+    return Store(database)
+
+
+@pytest.fixture
+def ledger(store: Store, clock: Clock) -> Ledger:
+    return Ledger(store, load(), clock)

@@ -1,4 +1,4 @@
-"""`foresight gate` and `foresight budget`: what they print, where, and how they exit."""
+"""`foresight gate`: what its commands print, where, and how they exit."""
 
 import io
 import json
@@ -12,18 +12,14 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from orchestration.board import criteria_rows, criteria_table
-from orchestration.cli.budget import budget
 from orchestration.cli.gate import gate_app
 from orchestration.documents import Decision, sha256
 from orchestration.gate import decide
-from orchestration.ledger import Ledger
 from orchestration.programme import DEFAULT_PATH, load
-from orchestration.store import Store
 from tests.orchestration.evaluations import document, evaluation, metric
 
 app = typer.Typer()
 app.add_typer(gate_app, name="gate")
-app.command()(budget)
 
 
 @pytest.fixture(autouse=True)
@@ -236,16 +232,3 @@ def test_a_broken_log_fails_and_names_the_link(home: Path) -> None:
 def test_every_command_helps_with_an_example() -> None:
     for command in ("show", "decide", "approve", "replay", "log"):
         assert f"foresight gate {command}" in foresight("gate", command, "--help").stdout
-    assert "foresight budget --json" in foresight("budget", "--help").stdout
-
-
-def test_budget_shows_caps_use_and_forecast(home: Path) -> None:
-    ledger = Ledger(Store(home / "foresight.db"), load())
-    ledger.reserve("train", phase=2, gpus=2, max_hours=10, device="a100")
-    ledger.commit("train")
-    body = printed(foresight("budget", "--json"))
-    assert [row["cap_gpu_hours"] for row in body["phases"]] == [80, 100, 120]
-    assert (body["phases"][1]["left_gpu_hours"], body["reservations"][0]["state"]) == (80, "committed")
-    shown = foresight("budget").stdout
-    assert "2 (§D.2)" in shown
-    assert "train: no throughput measured yet; enough: unclear" in shown

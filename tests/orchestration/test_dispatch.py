@@ -8,7 +8,8 @@ import dagster as dg
 import psutil
 import pytest
 
-from orchestration.dispatch import DispatchError, dispatch
+from orchestration.allowance import StoppedAtReservation, countdown
+from orchestration.dispatch import DispatchError, WorkerRefused, dispatch
 from orchestration.progress import Progress
 
 WORKER = """
@@ -20,7 +21,7 @@ with open_dagster_pipes() as pipes:
 """
 
 
-def run(tmp_path, body, each=None):
+def run(tmp_path, body, each=None, left=None):
     """Dispatch a worker of a few lines inside an asset; the result, or what was raised."""
     script = tmp_path / "worker.py"
     script.write_text(WORKER.format(body=body.replace("\n", "\n    ")))
@@ -29,9 +30,9 @@ def run(tmp_path, body, each=None):
     @dg.asset
     def thing(context: dg.AssetExecutionContext):
         try:
-            caught["result"] = dispatch(context, f"{sys.executable} {script}", cwd=tmp_path, each=each)
-        except DispatchError as error:
-            caught["error"] = str(error)
+            caught["result"] = dispatch(context, f"{sys.executable} {script}", cwd=tmp_path, each=each, left=left)
+        except (DispatchError, StoppedAtReservation) as error:
+            caught["error"], caught["kind"] = str(error), type(error)
         return dg.MaterializeResult()
 
     assert dg.materialize([thing]).success
@@ -62,6 +63,29 @@ def test_a_failure_carries_the_workers_own_words(tmp_path):
 
 def test_a_worker_that_is_killed_names_the_signal(tmp_path):
     assert "signal SIGKILL" in run(tmp_path, "sys.stdout.flush(); os.kill(os.getpid(), 9)")["error"]
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"), [("StoppedAtReservation", StoppedAtReservation), ("StorageRefused", WorkerRefused)]
+)
+def test_a_worker_that_will_not_go_on_is_a_refusal_in_its_own_words(tmp_path, said, kind):
+    caught = run(tmp_path, f"send({{'type': 'failed', 'error': 'ask for more', 'kind': '{said}'}}); os._exit(3)")
+    assert (caught["error"], caught["kind"]) == ("ask for more", kind)
+    assert caught["kind"].exit_code == 3
+
+
+def test_a_worker_that_does_not_end_is_ended_before_its_reservation_is(tmp_path):
+    left = countdown(2.0)
+    caught = run(tmp_path, "(open('pid', 'w').write(str(os.getpid())), time.sleep(600))", left=left)
+    assert caught["kind"] is StoppedAtReservation
+    assert "its reservation is used up" in caught["error"]
+    worker = int((tmp_path / "pid").read_text()) if (tmp_path / "pid").exists() else None
+    assert worker is None or not psutil.pid_exists(worker)
+
+
+def test_a_worker_that_ends_in_time_is_left_alone(tmp_path):
+    made = run(tmp_path, "time.sleep(1.2); send({'type': 'result', 'result': {'clips': 3}})", left=countdown(60))
+    assert made["result"]["clips"] == 3
 
 
 def test_two_dispatches_each_get_their_own_messages(tmp_path):

@@ -1,55 +1,11 @@
 """The ledger never promises an hour twice, never loses one, and charges what was used."""
 
-import contextlib
-import datetime as dt
-import multiprocessing
-import random
-import sqlite3
-from pathlib import Path
-from typing import Any
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from orchestration.decisions import DecisionLog
-from orchestration.forecast import forecast
 from orchestration.ledger import BudgetRefused, Ledger, LedgerError
-from orchestration.programme import load
-from orchestration.store import Store
-
-PROGRAMME = load()
-START = dt.datetime(2030, 1, 10, 12, tzinfo=dt.UTC)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> dt.datetime:
-        return self.now
-
-    def pass_hours(self, hours: float) -> None:
-        self.now += dt.timedelta(hours=hours)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "foresight.db")
-
-
-@pytest.fixture
-def ledger(store: Store, clock: Clock) -> Ledger:
-    return Ledger(store, PROGRAMME, clock)
-
-
-def a100(ledger: Ledger, key: str, hours: float, phase: int = 1, gpus: int = 1) -> Any:
-    return ledger.reserve(key, phase=phase, gpus=gpus, max_hours=hours, device="a100")
+from orchestration.store import Store, StoreError
+from tests.orchestration.ledgers import Clock, a100
 
 
 def left(ledger: Ledger, phase: int = 1) -> float:
@@ -201,90 +157,40 @@ def test_a_cpu_costs_no_gpu_hour_and_its_time_is_told(ledger: Ledger) -> None:
     assert summary["devices"]["cpu"]["wall_hours"] == 0.5
 
 
-def test_an_edited_row_is_found(ledger: Ledger, store: Store, tmp_path: Path) -> None:
+def test_an_edited_row_is_found(ledger: Ledger, store: Store) -> None:
     a100(ledger, "run", 10)
     ledger.commit("run")
     ledger.settle("run", 8)
     log = DecisionLog(store)
     assert log.verify() is None
-    connection = sqlite3.connect(tmp_path / "foresight.db")
-    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-        connection.execute("UPDATE ledger SET step = 'release'")
-    connection.execute("DROP TRIGGER ledger_no_update")
-    connection.execute("UPDATE ledger SET document = replace(document, '8.0', '1.0') WHERE seq = 3")
-    connection.commit()
-    connection.close()
+    for change in ("UPDATE ledger SET step = 'release'", "DELETE FROM ledger"):
+        with pytest.raises(StoreError, match="append-only"), store.write() as connection:
+            connection.exec_driver_sql(change)
+    with store.write() as connection:
+        on = " ON ledger" if connection.dialect.name == "postgresql" else ""
+        connection.exec_driver_sql(f"DROP TRIGGER ledger_no_update{on}")
+        connection.exec_driver_sql("UPDATE ledger SET document = replace(document, '8.0', '1.0') WHERE step = 'settle'")
     assert log.verify() == "ledger, row 3: its document was changed"
 
 
-def race(path: Path, name: str, gate: Any, results: Any) -> None:
-    """One dispatcher: for each round, reserve as soon as both are there."""
-    ledger = Ledger(Store(path), PROGRAMME)
-    for number in range(ROUNDS):
-        gate.wait()
-        with contextlib.suppress(BudgetRefused):
-            ledger.reserve(f"{name}-{number}", phase=1, gpus=1, max_hours=LAST, device="a100")
-            results.put((number, name))
-        gate.wait()
-        if any(one.key == f"{name}-{number}" for one in ledger.reservations()):
-            ledger.release(f"{name}-{number}")
-
-
-ROUNDS, LAST = 8, 60
-
-
-def test_of_two_processes_that_race_for_the_last_hours_one_wins(tmp_path: Path) -> None:
-    """60 of 80 hours: the second of each round cannot fit, whoever it is. The winner gives them back for the next."""
-    path = tmp_path / "foresight.db"  # created by both at once, too
-    context = multiprocessing.get_context("spawn")
-    gate, results = context.Barrier(2, timeout=60), context.Queue()
-    racers = [context.Process(target=race, args=(path, name, gate, results)) for name in ("left", "right")]
-    for racer in racers:
-        racer.start()
-    for racer in racers:
-        racer.join(60)
-    assert [racer.exitcode for racer in racers] == [0, 0]
-    winners = [results.get(timeout=5)[0] for _ in range(ROUNDS)]
-    assert sorted(winners) == list(range(ROUNDS))
-    assert results.empty()
-    assert DecisionLog(Store(path)).verify() is None
-
-
-# -- forecast
-
-
-def test_a_steady_run_is_foreseen_exactly() -> None:
-    ahead = forecast(1000, [(10, 36.0)] * 5)
-    assert (ahead.hours, ahead.low, ahead.high) == (1.0, 1.0, 1.0)
-    assert (ahead.fits(1.1), ahead.fits(0.9)) == ("yes", "no")
-
-
-def test_too_little_measured_is_no_interval() -> None:
-    assert forecast(10, []).hours is None
-    assert forecast(3600, [(1, 1.0)]).hours == 1.0
-    assert forecast(3600, [(1, 1.0), (1, 2.0)]).low is None
-    assert forecast(3600, [(1, 1.0)]).fits(100) == "unclear"
-    assert forecast(0, []).hours == 0
-
-
-@given(st.lists(st.tuples(st.integers(1, 100), st.floats(0.1, 100)), min_size=3, max_size=30), st.integers(1, 10_000))
-def test_the_interval_holds_the_forecast(samples: list[tuple[int, float]], remaining: int) -> None:
-    ahead = forecast(remaining, samples)
-    assert ahead.low is not None
-    assert ahead.high is not None
-    assert ahead.hours is not None
-    assert 0 <= ahead.low <= ahead.hours <= ahead.high
-
-
-def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
-    chance, held = random.Random(0), 0
-    for _ in range(300):
-        seconds = [chance.gauss(10, 2) for _ in range(30)]
-        ahead = forecast(200, [(10, second) for second in seconds[:10]])
-        assert ahead.low is not None
-        assert ahead.high is not None
-        held += ahead.low <= sum(seconds[10:]) / 3600 <= ahead.high
-    assert 0.91 <= held / 300 <= 0.99
+def test_a_clock_that_is_set_back_gives_no_hour_twice(ledger: Ledger, clock: Clock) -> None:
+    a100(ledger, "silent", 10)
+    ledger.commit("silent")
+    a100(ledger, "alive", 10)
+    ledger.commit("alive")
+    for _ in range(4):
+        clock.pass_hours(0.2)
+        ledger.heartbeat("alive")
+    assert [one.key for one in ledger.expire()] == ["silent"]
+    clock.pass_hours(-48)
+    assert ledger.heartbeat("alive") == pytest.approx(9.2)
+    with pytest.raises(LedgerError, match="is expired"):
+        ledger.heartbeat("silent")
+    assert ledger.settle("alive").wall_hours == pytest.approx(0.8)
+    a100(ledger, "next", 1)
+    assert DecisionLog(ledger._store).verify() is None
+    times = [one.reserved_at for one in ledger.reservations()]
+    assert times == sorted(times)
 
 
 def test_heartbeats_become_a_forecast(ledger: Ledger, clock: Clock) -> None:

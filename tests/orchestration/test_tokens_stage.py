@@ -12,6 +12,8 @@ from models.data import no_progress
 from models.data.features import FeatureError, FeatureStore
 from models.data.shards import ClipShards, build_shards
 from models.encoders.registry import ENTRIES
+from orchestration import storage
+from orchestration.programme import load
 from orchestration.stages import tokens
 from orchestration.stages.inputs import Inputs
 from orchestration.workspace import repository_params
@@ -78,6 +80,15 @@ def test_an_encoder_computes_in_the_precision_of_the_profile(workspace):
     brief = read(workspace).astype(np.float32)
     assert not np.array_equal(brief, exact)
     assert np.corrcoef(brief.ravel(), exact.ravel())[0, 1] > 0.999
+
+
+def test_features_that_would_not_fit_their_storage_are_refused_while_they_are_made(workspace, monkeypatch):
+    caps = load().budget.storage_gb
+    small = caps.model_copy(update={"phases": {**caps.phases, 1: 1e-6}})
+    budget = load().budget.model_copy(update={"storage_gb": small})
+    monkeypatch.setattr(storage.programme, "load", lambda: load().model_copy(update={"budget": budget}))
+    with pytest.raises(storage.StorageRefused, match="dinov2: 2 clips take"):
+        extract()
 
 
 def test_other_weights_than_those_asked_for_are_refused(workspace):

@@ -9,6 +9,7 @@ import pytest
 from orchestration.home import REPOSITORY
 from orchestration.jobs import Job, JobError, read
 from orchestration.profile import load
+from orchestration.worker import STAGES, main
 
 
 def worker(*arguments, cwd):
@@ -67,3 +68,16 @@ def test_the_fingerprint_follows_what_the_result_depends_on_and_nothing_else(tmp
     assert job(tmp_path, profile=slower).fingerprint != made.fingerprint
     assert job(tmp_path, data_versions={"shards": "zz", "dinov2": "bb"}).fingerprint != made.fingerprint
     assert job(tmp_path, weights={"vae": "zz"}).fingerprint != made.fingerprint
+
+
+def test_a_stage_that_refuses_to_go_on_exits_3(monkeypatch, capsys):
+    class Full(RuntimeError):
+        exit_code = 3
+
+    def run(stage, job, reporter):
+        raise Full("no room: make some")
+
+    monkeypatch.setitem(STAGES, "shards", "tests.orchestration.test_worker")
+    monkeypatch.setattr(sys.modules[__name__], "run", run, raising=False)
+    assert main(["shards"]) == 3
+    assert "shards: no room: make some" in capsys.readouterr().err

@@ -245,3 +245,23 @@ def test_a_disk_that_refuses_ends_the_extraction(shards, tmp_path, monkeypatch):
     with pytest.raises(WriteError, match="No space left"):
         extract(shards, tmp_path / "features", encode, **WHOSE)
     assert FeatureStore(tmp_path / "features", shards).missing == [list(shards.shard_sha256)[-1]]
+
+
+def test_the_size_is_told_after_each_file_and_at_the_start_of_a_second_go(shards, tmp_path):
+    told = []
+
+    def stop_after_two(*sizes):
+        told.append(sizes)
+        if len(told) == 2:
+            raise RuntimeError("too large")
+
+    with pytest.raises(RuntimeError, match="too large"):
+        extract(shards, tmp_path, encode, measured=stop_after_two, **WHOSE)
+    assert [sizes[2] for sizes in told] == [8, 8]
+    assert told[0][1] < told[1][1] < 8
+    done = [path for path in tmp_path.glob("*.safetensors") if path.name in FeatureStore(tmp_path, shards).store.shards]
+    assert told[1][0] == sum(path.stat().st_size for path in done)
+    second = []
+    extract(shards, tmp_path, encode, measured=lambda *sizes: second.append(sizes), **WHOSE)
+    assert second[0] == told[1]
+    assert second[-1][1:] == (8, 8)

@@ -9,9 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from models.training import phase1
+from models.training import checkpoint, phase1
 from models.training.checkpoint import CheckpointError
 from models.training.config import ConfigError, from_json, to_json
+from models.training.loop import OutOfTime
 from models.training.non_finite import NonFiniteError
 from models.training.objective import ObjectiveConfig
 from models.training.optimization import rate_at
@@ -54,6 +55,44 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path, accumulation):
     assert resumed.losses == whole.losses
     assert len(whole.losses) == 10
     assert same_weights(resumed.checkpoint, whole.checkpoint)
+
+
+def time_for(steps: int):
+    """A `left` that has time for so many steps."""
+    asked = iter([float("inf")] * steps)
+    return lambda: next(asked, 0.0)
+
+
+def test_a_run_whose_time_is_up_saves_stops_and_goes_on_bit_for_bit(tmp_path):
+    whole = phase1.run(config(steps=10), toy.data(), tmp_path / "whole")
+    for time, reached in ((4, 4), (0, 4), (2, 6), (1, 7)):  # 3 and 6 are checkpoints anyway
+        with pytest.raises(OutOfTime, match=f"after step {reached} of 10; run again") as stopped:
+            phase1.run(config(steps=10), toy.data(), tmp_path / "stopped", left=time_for(time))
+        assert (stopped.value.step, stopped.value.steps) == (reached, 10)
+        torch.manual_seed(time), np.random.seed(time)
+    resumed = phase1.run(config(steps=10), toy.data(), tmp_path / "stopped")
+    assert resumed.losses == whole.losses
+    assert same_weights(resumed.checkpoint, whole.checkpoint)
+
+
+def test_a_run_stops_while_there_is_time_for_one_more_checkpoint(tmp_path, monkeypatch):
+    """By a clock that a step (its pixels' comparison, 3 s) and a checkpoint (2 s) move: 12 s hold two steps."""
+    clock, write = SimpleNamespace(now=0.0), checkpoint.save
+
+    def distance(images, true):
+        clock.now += 3
+        return toy.distance(images, true)
+
+    def save(*arguments, **choices):
+        clock.now += 2
+        return write(*arguments, **choices)
+
+    monkeypatch.setattr("models.training.loop.time", SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr(checkpoint, "save", save)
+    run = phase1.Phase1Config(toy.FUSION, toy.loop(checkpoint_every=1), ObjectiveConfig(pixel_every=1))
+    with pytest.raises(OutOfTime, match="after step 2 of 6"):
+        phase1.run(run, toy.data(), tmp_path, vae=toy.Vae(), perceptual=distance, left=lambda: 12 - clock.now)
+    assert clock.now <= 12
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path):
