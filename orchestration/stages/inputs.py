@@ -78,7 +78,7 @@ class Inputs:
             latent_grid=(rows, columns),
             spatial_grid=_square(spatial.shape[2]),
             semantic_grid=_square(semantic.shape[2]),
-            **self.job.profile.fusion.model_dump(),
+            **self.job.profile.fusion.choices(),
         )
 
     @cached_property

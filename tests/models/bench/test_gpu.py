@@ -151,7 +151,7 @@ def test_true_size_is_the_a100_profile_with_clips_of_five_latent_frames(tmp_path
     assert (true.side, true.lora_rank) == (profile.clips.size, profile.lora.rank)
     assert true.batches == (profile.phase1.batch, profile.phase2.batch, profile.phase3.batch)
     assert true.sampling_steps == profile.evaluation.sampling_steps
-    assert true.fusion.items() <= profile.fusion.model_dump().items()
+    assert true.fusion.items() <= profile.fusion.choices().items()
     assert (true.frames - 1) // true.temporal + 1 == proposed().latent_frames
     with pytest.raises(BenchError, match=r"none.yaml cannot be read .*; run from a whole checkout"):
         true_size(tmp_path / "none.yaml")
