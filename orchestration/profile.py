@@ -145,7 +145,7 @@ class Fusion(Part):
 
     @model_validator(mode="after")
     def _sizes_once(self) -> Self:
-        """The sizes come from a name or stand here; Phase 2 alone asks for caption tokens, so these may stand beside."""
+        """The sizes come from a name or stand here; the number of caption tokens may stand beside a name."""
         given = [name for name in ("dim", "heads", "layers") if getattr(self, name) is not None]
         if self.named is None and len(given) < 3:
             raise ValueError("give dim, heads and layers, or named: " + " or ".join(NAMED))

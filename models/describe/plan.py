@@ -28,7 +28,7 @@ class Plan:
     """Precision of dinov2's and qwen's parameters; float32 where none is given."""
     lora_rank: int = 16
     gradient_checkpointing: bool = False
-    routes: Routes = Routes()
+    routes: Routes = field(default_factory=Routes)
 
     def encoder(self, name: str) -> torch.dtype:
         """In what an encoder's parameters are held."""

@@ -79,6 +79,11 @@ def generator_on_meta(plan: Plan, networks: Mapping[str, Network]) -> LTXGenerat
     return made
 
 
+def lora_parameters(plan: Plan, networks: Mapping[str, Network]) -> int:
+    """How many parameters Phase 3's adapters have."""
+    return sum(parameter.numel() for parameter in _named("", generator_on_meta(plan, networks)).values())
+
+
 def vae_on_meta(networks: Mapping[str, Network]) -> LTXVae:
     """A copy of the VAE."""
     return LTXVae(deepcopy(networks["vae"].module), **NO_WEIGHTS)

@@ -136,7 +136,7 @@ class Inputs:
     def _captions(self, ids: Sequence[str]) -> Any:
         """A reader of pooled caption embeddings, made once for all clips: T5 over short texts is quick."""
         texts, size = self.captions(ids), 64
-        queries = FusionConfig.semantic_queries
+        queries = self.job.profile.fusion.choices().get("semantic_queries", FusionConfig.semantic_queries)
         parts = []
         for start in range(0, len(texts), size):
             embeddings, mask = self.generator.captions(texts[start : start + size])
