@@ -129,7 +129,10 @@ def describe(
     tell("inference")
     parts = inference.inference(plan, found)
     budget = programme.budget
-    captioner = found["qwen"].parameters * plan.encoder("qwen").itemsize
+    captioners = {
+        "T5": found["text_encoder"].parameters * 4,
+        "qwen": found["qwen"].parameters * plan.encoder("qwen").itemsize,
+    }
     return Description(
         profile=profile.name,
         standins=profile.standins,
@@ -137,7 +140,7 @@ def describe(
         over_budget=profile.fusion.over_budget,
         components=_components(plan, found),
         trainable=_trainable(config, phases, programme),
-        memory=[*_training_memory(phases, captioner, profile, programme), *_inference_memory(parts, programme)],
+        memory=[*_training_memory(phases, captioners, profile, programme), *_inference_memory(parts, programme)],
         storage=_storage(config, profile, programme),
         gpu_hours=_gpu_hours(profile, budget.gpu_hours),
     )
@@ -187,7 +190,9 @@ def _trainable(config: FusionConfig, phases: "dict[int, Memory]", programme: Pro
 WITHOUT_CAPTIONS = "has no caption tokens, so this phase cannot train it"
 
 
-def _training_memory(phases: "dict[int, Memory]", captioner: int, profile: Profile, programme: Programme) -> list[Line]:
+def _training_memory(
+    phases: "dict[int, Memory]", captioners: dict[str, int], profile: Profile, programme: Programme
+) -> list[Line]:
     cap = programme.budget.vram_gb
     lines = []
     for phase in programme.phases:
@@ -200,11 +205,10 @@ def _training_memory(phases: "dict[int, Memory]", captioner: int, profile: Profi
         note = clips + (f", gradient checkpointing {checkpointed}" if phase == 3 else "")
         parts = {name: getattr(memory, name) / GB for name in ("weights", "optimizer", "average", "step")}
         lines.append(Line(f"Phase {phase}", memory.total / GB, "GB", cap.training, cap.section, parts, note))
-    if captioned := [memory.total for phase, memory in phases.items() if phase > 1]:
-        most = max(captioned)
-        note = "clips without captions: Qwen stays beside"
-        parts = {"phase": most / GB, "captioner": captioner / GB}
-        lines.append(Line("Phases 2, 3", (most + captioner) / GB, "GB", cap.training, cap.section, parts, note))
+    if len(phases) > 1:
+        parts = {name: size / GB for name, size in captioners.items()}
+        note = "made before Phases 2 and 3, one network at a time"
+        lines.append(Line("captions", max(parts.values()), "GB", cap.training, cap.section, parts, note))
     return lines
 
 

@@ -1,8 +1,8 @@
 """Memory of a training step of each phase, traced by the modules, losses and optimizer that the phases train with.
 
-On the device lie what the phase's worker loads (Phase 1: fusion, VAE, LPIPS; from Phase 2 on LTX's transformer and its
-T5, which embedded the captions; all float32), the optimizer's two moments and the averaged weights. On top comes what a
-step needs at its peak: gradients, activations, the batch and whatever passes.
+On the device lie what the phase's worker holds (fusion, VAE, LPIPS; in Phase 3 LTX's transformer in LPIPS's place; all
+float32), the optimizer's two moments and the averaged weights. On top comes what a step needs at its peak: gradients,
+activations, the batch and whatever passes. What made the captions was there before and has gone.
 """
 
 import warnings
@@ -57,22 +57,20 @@ class Memory:
 
 def phases(plan: Plan, networks: Mapping[str, Network]) -> dict[int, Memory]:
     """Of each phase that the fusion can train in: without caption tokens, Phase 1 alone."""
-    beside = sum(4 * networks[name].parameters for name in ("transformer", "text_encoder"))
-    found = {1: _reconstruction(plan, networks, plan.batches[0], semantic=False, beside=0)}
+    found = {1: _reconstruction(plan, networks, plan.batches[0], semantic=False)}
     if plan.fusion.semantic_queries:
-        found[2] = _reconstruction(plan, networks, plan.batches[1], semantic=True, beside=beside)
+        found[2] = _reconstruction(plan, networks, plan.batches[1], semantic=True)
         found[3] = _generation(plan, networks)
     return found
 
 
 def generator_on_meta(plan: Plan, networks: Mapping[str, Network]) -> LTXGenerator:
-    """A copy of LTX's transformer with Phase 3's adapters, on the grid of the plan's clips; without its T5."""
+    """A copy of LTX's transformer with Phase 3's adapters, on the grid of the plan's clips."""
     geometry = vae_on_meta(networks).geometry
     grid = VideoGrid(*geometry.shape(plan.frames, plan.size, plan.size), geometry)
-    without_text: Any = None
     with torch.device("meta"):
         transformer = deepcopy(networks["transformer"].module)
-        made = LTXGenerator(transformer, without_text, _SCHEDULER, grid, **NO_WEIGHTS)
+        made = LTXGenerator(transformer, _SCHEDULER, grid, **NO_WEIGHTS)
         made.add_lora(plan.lora_rank)
     if plan.gradient_checkpointing:
         made.enable_gradient_checkpointing()
@@ -99,8 +97,8 @@ _SCHEDULER = build_scheduler()
 """Made outside of any trace: it reads its own numbers."""
 
 
-def _reconstruction(plan: Plan, networks: Mapping[str, Network], clips: int, *, semantic: bool, beside: int) -> Memory:
-    """Phases 1 and 2, in a step that compares pixels; `beside` lies on the device unused."""
+def _reconstruction(plan: Plan, networks: Mapping[str, Network], clips: int, *, semantic: bool) -> Memory:
+    """Phases 1 and 2, in a step that compares pixels."""
     config = ObjectiveConfig()
     fusion, vae, distance = fusion_on_meta(plan), vae_on_meta(networks), _perceptual()
     with traced() as peak:
@@ -114,15 +112,14 @@ def _reconstruction(plan: Plan, networks: Mapping[str, Network], clips: int, *, 
             total = objective(conditioning, batch)[0]
             return total + caption(conditioning.semantic_tokens, _captions(batch)) if semantic else total
 
-        return _of_steps(peak, _named(FUSION, fusion), loss, plan, beside)
+        return _of_step(peak, _named(FUSION, fusion), loss, plan)
 
 
 def _generation(plan: Plan, networks: Mapping[str, Network]) -> Memory:
     """Phase 3."""
-    fusion, generator = fusion_on_meta(plan), generator_on_meta(plan, networks)
-    beside = 4 * (networks["text_encoder"].parameters + networks["vae"].parameters)
+    fusion, generator, vae = fusion_on_meta(plan), generator_on_meta(plan, networks), vae_on_meta(networks)
     with traced() as peak:
-        for module in (fusion, generator):
+        for module in (fusion, generator, vae):
             placed(module, torch.float32)
         null = nn.Parameter(torch.zeros(plan.fusion.semantic_queries, plan.fusion.caption_channels))
 
@@ -137,12 +134,10 @@ def _generation(plan: Plan, networks: Mapping[str, Network]) -> Memory:
             return flow.mean() + latent_huber(conditioning.latent_tokens, cells_of(batch.latents))
 
         trained = {**_named(FUSION, fusion), **_named(LORA, generator), NULL: null}
-        return _of_steps(peak, trained, loss, plan, beside)
+        return _of_step(peak, trained, loss, plan)
 
 
-def _of_steps(
-    peak: PeakMemory, trained: Mapping[str, nn.Parameter], loss: Callable[[], Tensor], plan: Plan, beside: int
-) -> Memory:
+def _of_step(peak: PeakMemory, trained: Mapping[str, nn.Parameter], loss: Callable[[], Tensor], plan: Plan) -> Memory:
     """One step as the loop makes it: forward, backward, clip, step, average, forget the gradients."""
     weights, loop = peak.now, LoopConfig(precision=plan.precision)
     optimizer, average = optimizer_of(trained, {}, loop), Average(trained, loop.ema)
@@ -167,7 +162,7 @@ def _of_steps(
     for name, parameter in trained.items():
         part = name.split(".")[0]
         parts[part] = parts.get(part, 0) + parameter.numel()
-    return Memory(weights + beside, moments - never, averaged, peak.peak - weights - moments - averaged, parts)
+    return Memory(weights, moments - never, averaged, peak.peak - weights - moments - averaged, parts)
 
 
 def _named(prefix: str, module: nn.Module) -> dict[str, nn.Parameter]:

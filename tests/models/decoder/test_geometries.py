@@ -55,7 +55,7 @@ def test_a_clip_goes_through_a_decoder_of_other_sizes(case):
 
     width = geometry.channels * choices.get("patch", 1) ** 2 * choices.get("patch_t", 1)
     generator = small.generator(small.transformer(width, **choices), VideoGrid(*shape, geometry))
-    words = generator.captions(["a small red ring moves up then left", "a large circle"])
+    words = small.captions(choices["captions"])(["a small red ring moves up then left", "a large circle"])
     assert words[0].shape[-1] == choices["captions"]
     told = Conditions(*words, latents=generator.pack(latents))
     drawn = sample(generator, told, SamplingConfig(steps=2), torch.Generator().manual_seed(0))
