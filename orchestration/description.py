@@ -4,10 +4,12 @@ no GPU is asked for.
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from models.fusion.config import FusionConfig
 from orchestration import fusion_budget
+from orchestration.home import REPOSITORY
 from orchestration.profile import Profile
 from orchestration.programme import Programme
 from orchestration.workspace import repository_params
@@ -162,7 +164,8 @@ def _components(plan: Any, found: dict[str, Any]) -> list[Component]:
         "text_encoder": ("T5", "captions of Phases 2 and 3, frozen"),
     }
     frozen = [
-        Component(title, found[name].parameters, role, found[name].source) for name, (title, role) in roles.items()
+        Component(title, found[name].parameters, role, _place(found[name].source))
+        for name, (title, role) in roles.items()
     ]
     fusion = sum(parameter.numel() for parameter in fusion_on_meta(plan).parameters())
     return [
@@ -170,6 +173,11 @@ def _components(plan: Any, found: dict[str, Any]) -> list[Component]:
         Component("fusion", fusion, "trained in all phases", "profile"),
         Component(f"LoRA, rank {plan.lora_rank}", lora_parameters(plan, found), "trained in Phase 3", "profile"),
     ]
+
+
+def _place(source: str) -> str:
+    """A folder of the repository by its place there."""
+    return str(Path(source).relative_to(REPOSITORY)) if Path(source).is_relative_to(REPOSITORY) else source
 
 
 def _trainable(config: FusionConfig, phases: "dict[int, Memory]", programme: Programme) -> list[Line]:

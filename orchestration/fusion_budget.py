@@ -42,7 +42,8 @@ def fusion_of(profile: Profile, geometry: Geometry, name: str = "") -> FusionCon
     """
     choices: dict[str, Any] = profile.fusion.choices()
     if name in NAMED:
-        choices |= sizes_of(name)
+        kept = ("kind", "query_mode", "global_queries")
+        choices = {**{key: choices[key] for key in kept}, **sizes_of(name)}
     elif name in get_args(Kind):
         choices |= {"kind": name, "query_mode": "learned", "global_queries": False}
     elif name:

@@ -48,10 +48,7 @@ def inference(plan: Plan, networks: Mapping[str, Network]) -> dict[str, Part]:
             weights[name] = peak.now - before
         given = plan.batch(1, 1)
         assert given.frames is not None
-        frames, latents = (
-            given.frames[0][:: max(1, plan.frames // plan.fusion.latent_frames)],
-            given.latents.to(decoder),
-        )
+        frames, latents = given.frames[0][: plan.fusion.latent_frames], given.latents.to(decoder)  # one a latent frame
         words = given.semantic.tokens[0, :, :, 0].numel() + PROMPT_TOKENS if given.semantic else PROMPT_TOKENS
 
         def read() -> Tensor:

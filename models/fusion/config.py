@@ -83,7 +83,7 @@ class FusionConfig:
 
 
 def sizes_of(name: str) -> Mapping[str, int]:
-    """What a named configuration sets: all of a fusion's sizes that do not follow from the data.
+    """What a named configuration sets; its other sizes are the defaults.
 
     Raises:
         FusionError: no configuration has this name.
@@ -105,6 +105,6 @@ def as_written(**choices) -> FusionConfig:
 
 _REAL = FusionConfig(spatial_dim=1536, semantic_dim=3584, latent_channels=128, caption_channels=4096)
 NAMED: Mapping[str, Mapping[str, int]] = {
-    "proposed": {"dim": 640, "heads": 8, "layers": 4, "mlp_ratio": 4, "semantic_queries": 8},
-    "as_written": {"dim": 1024, "heads": 8, "layers": 4, "mlp_ratio": 4, "semantic_queries": 0},
+    "proposed": {"dim": 640, "heads": 8, "layers": 4},
+    "as_written": {"dim": 1024, "heads": 8, "layers": 4, "semantic_queries": 0},
 }

@@ -1,9 +1,12 @@
 """Phase and gate assets: not run twice, not dispatched past a gate, and an override is a person's recorded word."""
 
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 
+from models.fusion.budget import OverBudgetError
 from orchestration.clearance import ClearanceRefused
 from orchestration.record import decisions
 from tests.assets.conftest import DATASET
@@ -73,3 +76,18 @@ def test_a_dispatch_is_paid_for_in_the_ledger(trained, home):
 
     held = Ledger(Store(home.database), load()).reservations()
     assert [(one.phase, one.state) for one in held] == [(1, "settled")]
+
+
+def test_a_fusion_over_the_budget_is_not_dispatched_unless_on_purpose(materialize, workers, foresight):
+    materialize(*DATA)
+    workers.commands.clear()
+    table = yaml.safe_load(Path(foresight.profile_name).read_text())
+    for over, commands in ((False, []), (True, ["phase1 moving_shapes"])):
+        table["fusion"] = {"named": "as_written", "over_budget": over}
+        Path(foresight.profile_name).write_text(yaml.safe_dump(table))
+        if over:
+            assert materialize("phase1").metadata["fusion"].value.endswith("on purpose: fusion.over_budget")
+        else:
+            with pytest.raises(OverBudgetError, match="over the budget of 50,000,000"):
+                materialize("phase1")
+        assert workers.commands == commands

@@ -31,7 +31,7 @@ def config_of(kind, plan, at, **choices):
 
 @pytest.fixture(scope="module")
 def real(small, plan, tmp_path_factory):
-    """The peaks of three real runs on real tensors, by their own loop; their start, which is before the steps, left out."""
+    """The peaks of three real runs on real tensors, by their own loop; what comes before the steps is left out."""
     at, folder = dataclasses.replace(small, batches=(CLIPS,) * 3), tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
