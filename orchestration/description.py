@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from models.fusion.config import FusionConfig
 from orchestration import fusion_budget
+from orchestration.documents import Phase
 from orchestration.home import REPOSITORY
 from orchestration.profile import Profile
 from orchestration.programme import Programme
@@ -237,7 +238,7 @@ def _storage(config: FusionConfig, profile: Profile, programme: Programme) -> li
     from models.describe.storage import CLIPS, bytes_a_clip
 
     caps, params, lines = programme.budget.storage_gb, repository_params(), []
-    phase_of = {"dinov2": 1, "qwen": 2, "latents": 3}
+    phase_of: dict[str, Phase] = {"dinov2": 1, "qwen": 2, "latents": 3}
     own = profile.clips.train + profile.clips.heldout
     for stream, sizes in bytes_a_clip(config).items():
         stored = params[stream].get("precision", next(iter(sizes)))

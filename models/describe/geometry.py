@@ -53,7 +53,7 @@ class Geometry:
             FusionError: the choices are none.
         """
         patches, cells, latents = (
-            (max(1, size // side),) * 2 for side in (self.spatial_patch, self.semantic_cell, self.latent_cell)
+            max(1, size // side) for side in (self.spatial_patch, self.semantic_cell, self.latent_cell)
         )
         return FusionConfig(
             spatial_dim=self.spatial_dim,
@@ -61,9 +61,9 @@ class Geometry:
             latent_channels=self.latent_channels,
             caption_channels=self.caption_channels,
             latent_frames=(frames - 1) // self.latent_step + 1,
-            latent_grid=latents,
-            spatial_grid=patches,
-            semantic_grid=cells,
+            latent_grid=(latents, latents),
+            spatial_grid=(patches, patches),
+            semantic_grid=(cells, cells),
             semantic_frames=-(-frames // self.semantic_step),
             **choices,
         )
