@@ -64,12 +64,12 @@ class Job(BaseModel):
             "name",
             "device",
             "standins",
-            "fusion",
             "routes",
             "lora",
             "evaluation" if self.stage == EVALUATE else f"phase{self.phase}",
         }
-        profile = self.profile.model_dump(mode="json", include=said) | {"precisions": self.profile.weights.precisions}
+        profile = self.profile.model_dump(mode="json", include=said)
+        profile |= {"fusion": self.profile.fusion.choices(), "precisions": self.profile.weights.precisions}
         parts = (profile, self.data_versions, self.weights, self.input_fingerprints)
         source = source_sha256(*(_JUDGES if self.stage == EVALUATE else _TRAINS))
         return fingerprint({"stage": self.stage, "phase": self.phase, "source": source, "parts": parts})

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import dagster as dg
 
-from orchestration import budget, spending, times
+from orchestration import budget, fusion_budget, spending, times
 from orchestration.clearance import clearance
 from orchestration.datasets import Dataset
 from orchestration.dispatch import dispatch
@@ -63,12 +63,14 @@ def train(
     context: dg.AssetExecutionContext, foresight: Foresight, dataset: Dataset, phase: Phase
 ) -> dg.MaterializeResult:
     """Train a phase, if it may be and has to be."""
+    size = fusion_budget.require(foresight.profile, programme())
     log = decisions(foresight.home)
     cleared = clearance(phase, log, programme(), dataset=dataset.name, profile=foresight.profile.name).require()
     context.log.info(cleared.because)
     job = training_job(foresight, dataset, phase)
     result, made = _result(context, job)
-    return _reported(context, job, result, made, {"cleared_because": cleared.because})
+    told = {"cleared_because": cleared.because, "fusion": fusion_budget.said(foresight.profile, size)}
+    return _reported(context, job, result, made, told)
 
 
 def evaluate(

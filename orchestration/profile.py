@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from models.decoder.routes import Routes
 from models.encoders.registry import Precision
-from models.fusion.config import Kind, QueryMode
+from models.fusion.config import NAMED, Kind, QueryMode, sizes_of
 from models.pretrained import LTX_PARTS, find, hub_folder
 from models.provenance import WeightsError, require_pinned
 from orchestration.home import REPOSITORY
@@ -131,12 +131,34 @@ class Training(Part):
 class Fusion(Part):
     """Kind, width and depth of the fusion module; the rest follows from the encoders and the decoder."""
 
+    named: str | None = Field(default=None, description="proposed or as_written: all sizes of a named configuration")
     kind: Kind = "qformer"
     query_mode: QueryMode = "learned"
     global_queries: bool = False
-    dim: int = Field(gt=0)
-    heads: int = Field(gt=0)
-    layers: int = Field(gt=0)
+    dim: int | None = Field(default=None, gt=0)
+    heads: int | None = Field(default=None, gt=0)
+    layers: int | None = Field(default=None, gt=0)
+    semantic_queries: int | None = Field(default=None, ge=0, description="queries that become caption tokens")
+    over_budget: bool = Field(
+        default=False, description="go over §2.2's parameter budget on purpose; changes no number, and is shown"
+    )
+
+    @model_validator(mode="after")
+    def _sizes_once(self) -> Self:
+        """The sizes come from a name or stand here; the number of caption tokens may stand beside a name."""
+        given = [name for name in ("dim", "heads", "layers") if getattr(self, name) is not None]
+        if self.named is None and len(given) < 3:
+            raise ValueError("give dim, heads and layers, or named: " + " or ".join(NAMED))
+        if self.named is not None and given:
+            raise ValueError(f"named: {self.named} sets {', '.join(given)}; leave them out, or leave out named")
+        self.choices()
+        return self
+
+    def choices(self) -> dict[str, Any]:
+        """What it sets of a `FusionConfig`: equal for a name and for the sizes that the name stands for."""
+        sizes = {} if self.named is None else dict(sizes_of(self.named))
+        chosen = self.model_dump(exclude={"named", "over_budget"}, exclude_none=True)
+        return {**sizes, **chosen}
 
 
 class RouteSwitches(Part):

@@ -185,6 +185,14 @@ class Vram(Part):
     training: PositiveFloat
 
 
+class TrainableParameters(Part):
+    """Of the fusion: what is promised, and what the budget allows at most."""
+
+    section: Section
+    promised: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)]
+    most: PositiveInt
+
+
 class Heartbeat(Part):
     section: Section
     expires_after_minutes: PositiveFloat
@@ -195,6 +203,7 @@ class Budget(Part):
     storage_gb: Storage
     money: Money
     vram_gb: Vram
+    trainable_parameters: TrainableParameters
     heartbeat: Heartbeat
 
 

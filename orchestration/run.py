@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 import dagster as dg
 
-from orchestration import selection
+from orchestration import fusion_budget, selection
 from orchestration.datasets import find
 from orchestration.definitions import JOB, build
 from orchestration.display import Display
@@ -23,10 +23,11 @@ from orchestration.home import Home
 from orchestration.instance import instance
 from orchestration.lock import hold
 from orchestration.profile import load as load_profile
+from orchestration.programme import load as programme
 from orchestration.progress import listeners
 from orchestration.worker import one_line
 
-REFUSALS = {"ClearanceRefused", "BudgetRefused", "StoppedAtReservation", "WorkerRefused"}
+REFUSALS = {"ClearanceRefused", "BudgetRefused", "OverBudgetError", "StoppedAtReservation", "WorkerRefused"}
 
 
 class RunError(RuntimeError):
@@ -65,8 +66,10 @@ def run(
 
     Raises:
         RunError: a stage failed; RunRefused: a gate or the budget stopped it; RunningError: another run is going on.
+        OverBudgetError: the fusion has more parameters than §2.2 allows; nothing was started.
     """
     given = load_profile(profile)
+    fusion_budget.require(given, programme())
     dataset = find(home, data) if data else None
     with hold(home.lock, "foresight run"), _own_output(home) as terminal:
         definitions = build(home, profile or given.name)

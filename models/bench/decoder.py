@@ -1,25 +1,19 @@
-"""LTX-Video with random weights: transformer, VAE and text encoder. Only this needs diffusers."""
-
-from typing import Any
+"""LTX-Video with random weights: transformer and VAE. Only this needs diffusers."""
 
 import torch
 from diffusers import AutoencoderKLLTXVideo, LTXVideoTransformer3DModel
 from torch import Tensor, nn
-from transformers import T5Config, T5EncoderModel
 
 from models.bench.components import NO_WEIGHTS
 from models.bench.setting import Setting, fresh
-from models.decoder.captions import CaptionEncoder
 from models.decoder.conditions import by_route
 from models.decoder.grid import VideoGrid
 from models.decoder.ltx import LTXGenerator
-from models.decoder.published import T5_XXL
 from models.decoder.routes import Routes
 from models.decoder.sampling import SamplingConfig, sample
 from models.decoder.vae import LatentGeometry, LTXVae
 from models.fusion.conditioning import Conditioning
 from models.standins import ltx as small_ltx
-from models.standins import tokenizer as words
 from models.standins import vae as small_vae
 
 
@@ -30,22 +24,12 @@ def vae(setting: Setting, dtype: torch.dtype) -> LTXVae:
     return LTXVae(model, **NO_WEIGHTS)
 
 
-def text_encoder(setting: Setting, dtype: torch.dtype) -> CaptionEncoder:
-    """T5-XXL, with the stand-in's tokenizer."""
-    with fresh(setting.device, dtype):
-        model = T5EncoderModel(T5Config(**T5_XXL)) if setting.size == "true" else small_ltx.build(setting.channels)[1]
-    return CaptionEncoder(model, words.build())
-
-
-def generator(
-    setting: Setting, dtype: torch.dtype, geometry: LatentGeometry, text: CaptionEncoder | None = None
-) -> LTXGenerator:
+def generator(setting: Setting, dtype: torch.dtype, geometry: LatentGeometry) -> LTXGenerator:
     """The transformer of LTX-Video 2B, the library's defaults, on the grid of the setting's clips."""
     with fresh(setting.device, dtype):
         model = LTXVideoTransformer3DModel() if setting.size == "true" else small_ltx.build(setting.channels)[0]
     grid = VideoGrid(*geometry.shape(setting.frames, setting.side, setting.side), geometry)
-    captions: Any = text  # whoever only samples asks for none
-    return LTXGenerator(model, captions, small_ltx.build_scheduler(), grid, **NO_WEIGHTS).to(setting.device)
+    return LTXGenerator(model, small_ltx.build_scheduler(), grid, **NO_WEIGHTS).to(setting.device)
 
 
 class Generation(nn.Module):

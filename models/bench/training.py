@@ -34,8 +34,8 @@ Train = Callable[[Path, Progress], TrainResult]
 def measure(setting: Setting) -> tuple[list[PhaseFigure], list[LeftOut]]:
     """All phases, each arm of Phase 2, and Phase 3 with and without gradient checkpointing.
 
-    Each trains beside what its worker holds in memory: the VAE; LPIPS where pixels are compared; from Phase 2 on the
-    generator with the T5 that embedded the captions.
+    Each trains beside what its worker holds in memory: the VAE, and LPIPS where pixels are compared. What made the
+    captions has gone by then.
     """
     left_out: list[LeftOut] = []
     config = _fusion_config(setting)
@@ -46,14 +46,13 @@ def measure(setting: Setting) -> tuple[list[PhaseFigure], list[LeftOut]]:
         first = phase1.Phase1Config(config, loop(setting, setting.batches[0]), objective)
         figure, start = _phase(setting, "phase1", first.loop, out, partial(phase1.run, first, data, **seen))
         figures, make = [figure], _generators(setting, left_out)
-        held = make()
         for arm in ARMS:
             second = phase2.Phase2Config(config, arm, loop(setting, setting.batches[1]), objective)
             train = partial(phase2.run, second, data, start=start, **seen)
             figure, trained = _phase(setting, f"phase2 {arm}", second.loop, out, train)
             figures.append(figure)
         for name, checkpointing in THIRD.items():
-            generator, held = held or make(), None  # each run adds its adapters to a fresh one
+            generator = make()  # each run adds its adapters to a fresh one
             if generator is None:
                 break
             third = phase3.Phase3Config(
@@ -98,14 +97,13 @@ def _pixels(setting: Setting, left_out: list[LeftOut]) -> tuple[ObjectiveConfig,
 
 
 def _generators(setting: Setting, left_out: list[LeftOut]) -> Callable[[], Any]:
-    """Makes fresh float32 generators that share one text encoder; makes None where diffusers or peft is lacking."""
+    """Makes fresh float32 generators; makes None where diffusers or peft is lacking."""
     try:
         from models.bench import decoder
     except ImportError as error:
-        left_out.append(LeftOut("Phase 3, and the generator beside Phase 2", f"{error}; install diffusers and peft"))
+        left_out.append(LeftOut("Phase 3", f"{error}; install diffusers and peft"))
         return lambda: None
-    text, geometry = decoder.text_encoder(setting, torch.float32), decoder.vae(setting, torch.float32).geometry
-    return partial(decoder.generator, setting, torch.float32, geometry, text)
+    return partial(decoder.generator, setting, torch.float32, decoder.vae(setting, torch.float32).geometry)
 
 
 def _phase(setting: Setting, name: str, config: LoopConfig, folder: Path, train: Train) -> tuple[PhaseFigure, Path]:

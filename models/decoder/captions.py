@@ -1,8 +1,11 @@
 """LTX's T5 text encoder: captions to what the transformer's cross-attention reads."""
 
+from pathlib import Path
+from typing import Self
+
 import torch
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase, T5EncoderModel
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, T5EncoderModel
 
 from models.frozen import Frozen
 
@@ -16,6 +19,12 @@ class CaptionEncoder(Frozen):
         super().__init__()
         self.model, self.tokenizer = model, tokenizer
         self.freeze()
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Load the text encoder and the tokenizer below `folder`, as LTX's checkpoints lay them."""
+        model = T5EncoderModel.from_pretrained(folder / "text_encoder", use_safetensors=True, dtype=torch.float32)
+        return cls(model, AutoTokenizer.from_pretrained(folder / "tokenizer"))
 
     @torch.no_grad()
     def forward(self, captions: list[str]) -> tuple[Tensor, Tensor]:

@@ -15,10 +15,8 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, LTXVideoTransformer3DModel
 from diffusers.pipelines.ltx.pipeline_ltx import calculate_shift
 from torch import Tensor, nn
-from transformers import AutoTokenizer, T5EncoderModel
 
 from models.decoder import lora
-from models.decoder.captions import CaptionEncoder
 from models.decoder.conditions import Conditions
 from models.decoder.grid import GridError, VideoGrid
 from models.pretrained import LTX_PARTS
@@ -56,9 +54,7 @@ class LTXGenerator(nn.Module):
 
     coordinates: Tensor
 
-    def __init__(
-        self, transformer, captions: CaptionEncoder, scheduler, grid: VideoGrid, *, weights_sha256: str, standin: bool
-    ):
+    def __init__(self, transformer, scheduler, grid: VideoGrid, *, weights_sha256: str, standin: bool):
         """Put the modules on `grid`, cut into the transformer's patches.
 
         Raises:
@@ -66,7 +62,7 @@ class LTXGenerator(nn.Module):
         """
         super().__init__()
         sizes = transformer.config
-        self.transformer, self.captions, self.scheduler = transformer, captions, scheduler
+        self.transformer, self.scheduler = transformer, scheduler
         self.grid = replace(grid, patch=(sizes.patch_size_t, sizes.patch_size, sizes.patch_size))
         if sizes.in_channels != self.grid.channels:
             raise GridError(
@@ -79,16 +75,17 @@ class LTXGenerator(nn.Module):
 
     @classmethod
     def load(cls, folder: Path, grid: VideoGrid) -> Self:
-        """Load the `LTX_PARTS` below `folder`, as LTX's checkpoints lay them."""
+        """Load transformer and scheduler below `folder`, as LTX's checkpoints lay them.
+
+        Its text encoder is a network of its own, larger than the transformer: `CaptionEncoder.load`. The hash is that
+        of all `LTX_PARTS`.
+        """
         transformer = LTXVideoTransformer3DModel.from_pretrained(
             folder / "transformer", use_safetensors=True, torch_dtype=torch.float32
         )
-        text = T5EncoderModel.from_pretrained(folder / "text_encoder", use_safetensors=True, dtype=torch.float32)
-        captions = CaptionEncoder(text, AutoTokenizer.from_pretrained(folder / "tokenizer"))
         scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler")
         return cls(
             transformer,
-            captions,
             scheduler,
             grid,
             weights_sha256=folder_sha256(folder, LTX_PARTS),

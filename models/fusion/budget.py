@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass
 
-from models.fusion.build import count, mlp_width
 from models.fusion.config import FusionConfig, FusionError
-
-PARAMETER_BUDGET = 50_000_000
-"""§2.2: "still within 50M budget"."""
+from models.fusion.size import parameters
 
 
 class OverBudgetError(FusionError):
-    """A fusion with more parameters than the programme has promised."""
+    """A fusion with more parameters than the programme has promised (exit 3)."""
+
+    exit_code = 3
 
 
 @dataclass(frozen=True)
@@ -18,7 +17,8 @@ class ParameterBudget:
     """How many trainable parameters a fusion has, and how many it may have."""
 
     parameters: int
-    allowed: int = PARAMETER_BUDGET
+    allowed: int
+    section: str = "2.2"
 
     @property
     def over(self) -> int:
@@ -27,23 +27,23 @@ class ParameterBudget:
 
     def __str__(self) -> str:
         apart = f"{self.over:,} over" if self.over > 0 else f"{-self.over:,} under"
-        return f"{self.parameters:,} trainable parameters, {apart} the budget of {self.allowed:,} (§2.2)"
+        return f"{self.parameters:,} trainable parameters, {apart} the budget of {self.allowed:,} (§{self.section})"
 
 
-def parameter_budget(config: FusionConfig) -> ParameterBudget:
-    """The configuration's parameters against the budget; nothing is allocated."""
-    return ParameterBudget(count(config, mlp_width(config)))
+def parameter_budget(config: FusionConfig, allowed: int) -> ParameterBudget:
+    """The configuration's parameters against the budget; nothing is built."""
+    return ParameterBudget(parameters(config), allowed)
 
 
-def require_within_budget(config: FusionConfig) -> None:
+def require_within_budget(config: FusionConfig, allowed: int) -> None:
     """Refuse a fusion that is over the budget; whoever overrides does not ask.
 
     Raises:
         OverBudgetError: with the numbers.
     """
-    budget = parameter_budget(config)
+    budget = parameter_budget(config, allowed)
     if budget.over > 0:
         raise OverBudgetError(
-            f"fusion: kind={config.kind} dim={config.dim} layers={config.layers} has {budget}; make it smaller, or "
-            "override the budget on purpose"
+            f"fusion: kind={config.kind} dim={config.dim} layers={config.layers} has {budget}; make it smaller, or set "
+            "over_budget: true under fusion in the profile to go over on purpose"
         )

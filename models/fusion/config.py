@@ -1,5 +1,6 @@
 """What a fusion module is built from, and the named configurations (design §4.1)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -81,15 +82,29 @@ class FusionConfig:
         return self.kind in ("qformer", "perceiver")
 
 
+def sizes_of(name: str) -> Mapping[str, int]:
+    """What a named configuration sets; its other sizes are the defaults.
+
+    Raises:
+        FusionError: no configuration has this name.
+    """
+    if name not in NAMED:
+        raise FusionError(f"fusion: no configuration {name!r}; there are {', '.join(NAMED)}")
+    return NAMED[name]
+
+
 def proposed(**choices) -> FusionConfig:
     """The default at real sizes: Qwen2.5-VL 7B, DINOv2-giant, LTX-Video 2B; within §2.2's 15-25M parameters."""
     return replace(_REAL, **choices)
 
 
-def as_written() -> FusionConfig:
+def as_written(**choices) -> FusionConfig:
     """§1.3 as its code has it, dim 1024 and no caption tokens: 56.9M parameters, over the budget of 50M."""
-    return replace(_REAL, dim=1024, semantic_queries=0)
+    return replace(_REAL, **{**NAMED["as_written"], **choices})
 
 
 _REAL = FusionConfig(spatial_dim=1536, semantic_dim=3584, latent_channels=128, caption_channels=4096)
-NAMED = {"proposed": proposed, "as_written": as_written}
+NAMED: Mapping[str, Mapping[str, int]] = {
+    "proposed": {"dim": 640, "heads": 8, "layers": 4},
+    "as_written": {"dim": 1024, "heads": 8, "layers": 4, "semantic_queries": 0},
+}

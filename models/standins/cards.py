@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from models.data.moving_shapes import DIRECTIONS
+from models.decoder.captions import CaptionEncoder
 from models.decoder.conditions import Conditions
 from models.decoder.grid import VideoGrid
 from models.decoder.ltx import LTXGenerator
@@ -100,7 +101,7 @@ def _ltx(heldout) -> dict[str, float]:
     generator = LTXGenerator.load(shelf.folder("ltx"), grid)
     clean, first = grid.pack(latents), grid.height * grid.width
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
-    tokens, mask = generator.captions([f"{caption} <|im_end|>" for caption in heldout.captions])
+    tokens, mask = CaptionEncoder.load(shelf.folder("ltx"))([f"{caption} <|im_end|>" for caption in heldout.captions])
     measures = {}
     for sigma in (0.3, 0.6, 0.9):
         noisy = torch.lerp(clean, noise, sigma)

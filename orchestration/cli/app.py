@@ -27,6 +27,7 @@ ENTRIES = {
     "measure": Entry("measure", "Compare two clips, or two folders of clips, by every metric they allow."),
     "explain": Entry("explain", "Show which stream each output region of a clip listened to."),
     "reactions": Entry("reactions", "Show what each metric sees of clips spoiled in known ways, and what it does not."),
+    "model": Entry("model_app", "Describe the networks: parameters, memory, storage and cost, against the budgets."),
     "report": Entry("report", "Write the chair's page as one HTML file."),
     "ui": Entry("ui", "Start Dagster's and MLflow's web pages on this machine."),
     "standins": Entry("standins_app", "Train or verify the stand-ins of the laptop profile."),

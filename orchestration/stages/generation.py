@@ -100,10 +100,10 @@ def _from_first_frame(job: Job, ids: Sequence[str], truth: np.ndarray) -> np.nda
 
     plain, settings, parts = Inputs(job), job.profile.evaluation, []
     device, noise = job.profile.device, torch.Generator().manual_seed(settings.seed)
-    config, texts = SamplingConfig(settings.sampling_steps), plain.captions(ids)
+    config, texts, text = SamplingConfig(settings.sampling_steps), plain.captions(ids), plain.text()
     for start in range(0, len(ids), settings.batch):
         first = plain.generator.pack(torch.from_numpy(truth[start : start + settings.batch, :, :1]).to(device))
-        tokens, mask = plain.generator.captions(texts[start : start + settings.batch])
+        tokens, mask = text(texts[start : start + settings.batch])
         conditions = Conditions(tokens, mask, first, torch.arange(first.shape[1], device=device))
         parts.append(draw(plain.generator, conditions, config, noise))
     return torch.cat(parts).float().cpu().numpy()

@@ -78,7 +78,7 @@ class Inputs:
             latent_grid=(rows, columns),
             spatial_grid=_square(spatial.shape[2]),
             semantic_grid=_square(semantic.shape[2]),
-            **self.job.profile.fusion.model_dump(),
+            **self.job.profile.fusion.choices(),
         )
 
     @cached_property
@@ -90,7 +90,7 @@ class Inputs:
 
     @cached_property
     def generator(self) -> Any:
-        """The LTX transformer with its text encoder."""
+        """The LTX transformer; its text encoder is `text`."""
         from models.decoder.grid import VideoGrid
         from models.decoder.ltx import LTXGenerator
 
@@ -98,6 +98,12 @@ class Inputs:
         length, rows, columns = self.vae.geometry.shape(frames, size, size)
         grid = VideoGrid(length, rows, columns, self.vae.geometry)
         return self._there(LTXGenerator.load(self._folder("ltx"), grid))
+
+    def text(self) -> Any:
+        """A fresh text encoder of LTX's: larger than the transformer, so nobody holds it longer than captions need."""
+        from models.decoder.captions import CaptionEncoder
+
+        return self._there(CaptionEncoder.load(self._folder("ltx")))
 
     @cached_property
     def qwen(self) -> Any:
@@ -134,12 +140,17 @@ class Inputs:
         return [text for some in clips.split(size) for text in self.qwen.caption(some.to(self.job.profile.device))]
 
     def _captions(self, ids: Sequence[str]) -> Any:
-        """A reader of pooled caption embeddings, made once for all clips: T5 over short texts is quick."""
+        """A reader of pooled caption embeddings, made once for all clips: T5 over short texts is quick.
+
+        Training needs neither network again, and no room beside both: each goes when its part is done.
+        """
         texts, size = self.captions(ids), 64
-        queries = FusionConfig.semantic_queries
+        self.__dict__.pop("qwen", None)
+        text = self.text()
+        queries = self.job.profile.fusion.choices().get("semantic_queries", FusionConfig.semantic_queries)
         parts = []
         for start in range(0, len(texts), size):
-            embeddings, mask = self.generator.captions(texts[start : start + size])
+            embeddings, mask = text(texts[start : start + size])
             parts.append(pool(embeddings.float().cpu().numpy(), mask.cpu().numpy(), queries))
         table, places = np.concatenate(parts), {clip: row for row, clip in enumerate(ids)}
         return lambda wanted: table[[places[clip] for clip in wanted]]

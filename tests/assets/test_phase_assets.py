@@ -1,9 +1,12 @@
 """Phase and gate assets: not run twice, not dispatched past a gate, and an override is a person's recorded word."""
 
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 
+from models.fusion.budget import OverBudgetError
 from orchestration import tracking
 from orchestration.allowance import StoppedAtReservation
 from orchestration.clearance import ClearanceRefused
@@ -127,3 +130,18 @@ def test_a_mirror_that_breaks_breaks_no_run(materialize, workers, home, monkeypa
     assert made.metadata["made_now"].value is True
     assert "budget" not in made.metadata
     assert [one.ended for one in ledger(home).reservations()] == ["done"]
+
+
+def test_a_fusion_over_the_budget_is_not_dispatched_unless_on_purpose(materialize, workers, foresight):
+    materialize(*DATA)
+    workers.commands.clear()
+    table = yaml.safe_load(Path(foresight.profile_name).read_text())
+    for over, commands in ((False, []), (True, ["phase1 moving_shapes"])):
+        table["fusion"] = {"named": "as_written", "over_budget": over}
+        Path(foresight.profile_name).write_text(yaml.safe_dump(table))
+        if over:
+            assert materialize("phase1").metadata["fusion"].value.endswith("on purpose: fusion.over_budget")
+        else:
+            with pytest.raises(OverBudgetError, match="over the budget of 50,000,000"):
+                materialize("phase1")
+        assert workers.commands == commands

@@ -43,7 +43,7 @@ def train(as_json: Json = False) -> None:
         from orchestration.profile import load
 
         profile = load("laptop")
-        found = bench.measure(LoopConfig(**profile.phase1.model_dump()), profile.fusion.model_dump())
+        found = bench.measure(LoopConfig(**profile.phase1.model_dump()), profile.fusion.choices())
     shares = {"step": found.ratio, "data_wait": found.data_wait, "checkpoint": found.checkpoint_share}
     if as_json:
         figures = {**vars(found), "shares": shares, "goals": bench.GOALS}

@@ -34,13 +34,17 @@ def transformer(
 
 
 def generator(network: LTXVideoTransformer3DModel, grid: VideoGrid) -> LTXGenerator:
-    """The transformer with a text encoder of its caption width."""
-    words, width = tokenizer.build(), network.config.caption_channels
+    """The transformer on a grid."""
+    return LTXGenerator(network, build_scheduler(), grid, weights_sha256="", standin=True)
+
+
+def captions(width: int) -> CaptionEncoder:
+    """A text encoder of this width."""
+    words = tokenizer.build()
     text = T5EncoderModel(
         T5Config(vocab_size=len(words), d_model=width, d_kv=8, d_ff=16, num_layers=1, num_heads=2, dropout_rate=0.0)
     )
-    captions = CaptionEncoder(text.eval(), words)
-    return LTXGenerator(network, captions, build_scheduler(), grid, weights_sha256="", standin=True)
+    return CaptionEncoder(text.eval(), words)
 
 
 def vae(channels: int, *, patch: int, scalings: int) -> LTXVae:

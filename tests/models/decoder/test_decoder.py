@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from models.data.moving_shapes import render_clip
+from models.decoder.captions import CaptionEncoder
 from models.decoder.conditions import Conditions
 from models.decoder.grid import VideoGrid
 from models.decoder.ltx import LTXGenerator
@@ -73,7 +74,7 @@ def test_decoding_is_differentiable_but_the_weights_stay(vae):
 def test_sampling_is_repeatable_and_follows_its_condition(vae, generator):
     frames = torch.stack([torch.from_numpy(render_clip(5_000_000 + k).frames) for k in range(4)])
     latents = vae.encode(frames)
-    semantic = generator.captions(["a large plain red circle moves up then left"] * 4)
+    semantic = CaptionEncoder.load(shelf.folder("ltx"))(["a large plain red circle moves up then left"] * 4)
 
     def draw(**conditions):
         told = Conditions(*semantic, **conditions)

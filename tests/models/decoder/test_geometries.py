@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from diffusers import LTXVideoTransformer3DModel
 
 from models.decoder.conditions import Conditions
 from models.decoder.grid import GridError, VideoGrid
@@ -55,7 +56,7 @@ def test_a_clip_goes_through_a_decoder_of_other_sizes(case):
 
     width = geometry.channels * choices.get("patch", 1) ** 2 * choices.get("patch_t", 1)
     generator = small.generator(small.transformer(width, **choices), VideoGrid(*shape, geometry))
-    words = generator.captions(["a small red ring moves up then left", "a large circle"])
+    words = small.captions(choices["captions"])(["a small red ring moves up then left", "a large circle"])
     assert words[0].shape[-1] == choices["captions"]
     told = Conditions(*words, latents=generator.pack(latents))
     drawn = sample(generator, told, SamplingConfig(steps=2), torch.Generator().manual_seed(0))
@@ -66,3 +67,25 @@ def test_a_clip_goes_through_a_decoder_of_other_sizes(case):
 def test_a_transformer_of_another_vae_is_refused():
     with pytest.raises(GridError, match=r"tokens of 24 channels, the VAE's latents make 6;"):
         small.generator(small.transformer(24), VideoGrid(2, 4, 4, LatentGeometry(6, 8, 8)))
+
+
+LTX_13B = {"num_layers": 48, "num_attention_heads": 32, "attention_head_dim": 128, "cross_attention_dim": 4096}
+"""What sets LTX-Video 0.9.7's transformer apart from the 2B's, as diffusers' conversion script has it."""
+
+
+def test_ltx_13b_takes_the_adapters_and_the_conditioning_of_2b():
+    """At its full size, on the meta device: 224 pixels and 9 frames through every layer."""
+    geometry, clips, rank = LatentGeometry(128, 32, 8), 2, 16
+    with torch.device("meta"):
+        network = LTXVideoTransformer3DModel(**LTX_13B)
+        frozen = sum(parameter.numel() for parameter in network.parameters())
+        generator = small.generator(network, VideoGrid(*geometry.shape(9, 224, 224), geometry))
+        generator.add_lora(rank)
+        tokens = generator.pack(torch.zeros(clips, 128, 2, 7, 7))
+        told = Conditions(torch.zeros(clips, 8, network.config.caption_channels), latents=tokens)
+        velocity = generator.velocity(tokens, torch.zeros(clips), told)
+    assert 12.5e9 < frozen < 13.5e9
+    assert velocity.shape == tokens.shape == (clips, 98, 128)
+    trained = sum(parameter.numel() for parameter in generator.parameters() if parameter.requires_grad)
+    width, projections = LTX_13B["num_attention_heads"] * LTX_13B["attention_head_dim"], 8 * LTX_13B["num_layers"]
+    assert trained == projections * rank * 2 * width
