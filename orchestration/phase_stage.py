@@ -175,8 +175,17 @@ def _require_inputs(job: Job) -> None:
         path = folder / RESULT
         made = json.loads(path.read_text(encoding="utf-8"))["fingerprint"] if path.is_file() else ""
         if made != job.input_fingerprints[name]:
-            what = "was made from other inputs or code" if made else "is not there"
+            what = _how_other(job, folder) if made else "is not there"
             raise PhaseError(f"{job.out.name} of {job.dataset} needs {name}, which {what} ({folder}); run {name} first")
+
+
+def _how_other(job: Job, folder: Path) -> str:
+    """Masks that changed after training are named: whoever changed them must know that they are fixed before it."""
+    said = json.loads((folder / "job.json").read_text(encoding="utf-8")).get("weights", {})
+    changed = [name for name in MASKED_BY if said.get(name) != job.weights[name]]
+    if changed:
+        return f"was trained before {' and '.join(changed)} became what it is now; masks are fixed before training"
+    return "was made from other inputs or code"
 
 
 def _clear_other(job: Job) -> None:

@@ -4,6 +4,8 @@ The expected values were measured with the network's published code (mobilesam-m
 of both masks' logits, which reach 40, the largest difference was 1e-4, and no pixel of the masks differed.
 """
 
+import bz2
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from models.data.video import decode
 from models.encoders.sam import squared
 from models.evaluation.mobile_sam import SIZE, MobileSam
 from models.provenance import WeightsError
@@ -82,3 +85,21 @@ def test_a_folder_that_lacks_the_mask_decoder_is_refused(folder, tmp_path):
     save_file(lacking, tmp_path / "model.safetensors")
     with pytest.raises(WeightsError, match=r"holds no whole MobileSAM .*iou_token"):
         MobileSam.load(tmp_path, "hash")
+
+
+def test_cars_and_a_cyclist_of_a_real_street_are_found_in_a_detectors_boxes(network, real_clips):
+    """Frame 30 of a street scene: each of the three largest boxes is mostly, and not wholly, its object.
+
+    The boxes are a detector's (its file names the top left corner, width and height): a reference and no ground truth.
+    """
+    name = "otvision_Cars-Cyclist"
+    if not (real_clips / f"{name}.otdet").is_file():
+        pytest.skip(f"{real_clips}: no {name}.otdet")
+    found = json.loads(bz2.decompress((real_clips / f"{name}.otdet").read_bytes()))["data"]["31"]["detections"]
+    corners = [(one["x"], one["y"], one["x"] + one["w"], one["y"] + one["h"]) for one in found]
+    boxes = np.array(sorted(corners, key=lambda b: (b[0] - b[2]) * (b[3] - b[1]))[:3])
+    masks = network.masks(decode(real_clips / f"{name}.mp4").frames[30], boxes)
+    for mask, (x1, y1, x2, y2) in zip(masks, boxes.round().astype(int), strict=True):
+        inside = mask[y1:y2, x1:x2]
+        assert 0.4 < inside.mean() < 0.9
+        assert inside.sum() > 0.95 * mask.sum()
