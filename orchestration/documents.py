@@ -34,8 +34,8 @@ NAMES = (
 # `semantic_consistency_true_null`. Of these only `gain` gates: it compares two arms. `null` is a metric's shuffled (or
 # otherwise empty) baseline, `lift` its paired gain over that: they say whether the metric may gate at all.
 QUALIFIERS = (
-    "gain", "smallN", "vgg", "p95", "serial", "parallel", "ceiling", "chance", "floor", "null", "lift", "true", "dynamic",
-    "caption", "probe",
+    "gain", "smallN", "vgg", "p95", "serial", "parallel", "ceiling", "chance", "floor", "null", "lift", "true",
+    "dynamic", "caption", "probe",
 )  # fmt: skip
 
 Verdict = Literal["GO", "MARGINAL", "NO_GO", "INCONCLUSIVE"]

@@ -1,12 +1,13 @@
 """Whether a metric says anything at all: its value against the same measure of what should have none (design §6).
 
 Beside a metric may stand its null (`NAME_null`: captions of other clips, boxes without a frame) and its lift
-(`NAME_lift`: clip by clip, positive when the value is better than the null). Three rules, none of which turns a number into a GO:
+(`NAME_lift`: clip by clip, positive when the value is better than the null). Three rules (ADR 11), none of which turns
+a number into a GO:
 
 1. A measure whose lift is not above 0 on true clips is useless: whatever it says of generated ones decides nothing.
    Asked is `NAME_true_lift` (against the data set's own captions) or, where the data set has none, the lift of the VAE
-   round trip: two views of one clip, of which a measure that says one thing of everything, or anything of each, finds no
-   more than of two clips.
+   round trip: two views of one clip, which a measure that says one thing of everything, or anything of each, finds no
+   nearer than two clips.
 2. A value whose own lift is not above 0 may fail and may not pass: the clips are no nearer to theirs than to others.
 3. A target that the null reaches by itself is passed by anything.
 """

@@ -39,8 +39,8 @@ JUDGED_BY = {
     3: ("qwen", "lpips_alex", "lpips_vgg", "i3d"),
 }
 MASKED_BY = ("segmenter", "mobile_sam")
-"""Whose masks Spatial IoU compares (§6). No training loads them, but its job names their hashes: they are fixed before it
-begins, and what is to be judged by others has to be trained again.
+"""Whose masks Spatial IoU compares (§6). No training loads them, but its job names their hashes: they are fixed before
+it begins, and what is to be judged by others has to be trained again.
 """
 Phase = Literal[1, 2, 3]
 

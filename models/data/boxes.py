@@ -1,7 +1,7 @@
 """Boxes of a film's objects: read from its file, and brought to the frames that are kept.
 
-A file of boxes is JSON: one list a frame of the film, of boxes [x1, y1, x2, y2] in the film's pixels, x to the right and
-y down. A frame without objects has an empty list.
+A file of boxes is JSON: one list a frame of the film, of boxes [x1, y1, x2, y2] in the film's pixels, x to the right
+and y down. A frame without objects has an empty list.
 """
 
 import json

@@ -391,7 +391,7 @@ class ClipShards:
         return "boxes" if any(len(at) for clip in self.boxes(ids) for at in clip) else "nothing"
 
     def boxes(self, ids: Sequence[str]) -> list[list[np.ndarray]]:
-        """Boxes of each frame of each clip: float32 [K, 4], xyxy in the frame's pixels; K is 0 where a clip has none."""
+        """Boxes of each frame of each clip: float32 [K, 4], xyxy in the frame's pixels; K is 0 where there are none."""
         none: list[Any] = [[]] * self.settings["frames"]
         told = self.table["boxes"].to_pylist() if "boxes" in self.table.column_names else [None] * len(self.table)
         known = dict(zip(self.table["clip_id"].to_pylist(), told, strict=True))

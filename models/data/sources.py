@@ -1,8 +1,8 @@
 """Where raw clips come from: the layouts that a data folder may have, read into rows (design §5).
 
 1. `manifest.jsonl` or `manifest.parquet`: one row a video. Required: `id`, `path`, `split` (train or heldout).
-   Optional: `caption`, `directions` (two words), `masks` (a .npy of labels), `boxes` (a .json, see `models.data.boxes`),
-   `windows` (at most so many clips from it).
+   Optional: `caption`, `directions` (two words), `masks` (a .npy of labels), `boxes` (a .json, as
+   `models.data.boxes` says), `windows` (at most so many clips from it).
 2. Something-Something v2, as it is published: `labels/train.json`, `labels/validation.json` (held out) and
    `20bn-something-something-v2/<id>.webm`; or with the tables beside a folder `videos`.
 3. Neither: every video below the folder; ids from the file names, split by a hash of the id.

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import SamConfig
+from transformers import SamConfig, SamMaskDecoderConfig
 from transformers.models.sam.modeling_sam import SamMaskDecoder, SamPromptEncoder
 
 from models.encoders import mobile_sam
@@ -52,12 +52,10 @@ class MobileSamMasks(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        # SAM's own transformer norms with torch's default; the library's configuration has a tenth of it.
-        config = SamConfig(mask_decoder_config={"layer_norm_eps": 1e-5})
-        config.mask_decoder_config._attn_implementation = "sdpa"
+        # SAM's own transformer has torch's default; the library's configuration a tenth of it.
         self.image_encoder = mobile_sam.MobileSamNet()
-        self.prompt_encoder = SamPromptEncoder(config)
-        self.mask_decoder = SamMaskDecoder(config.mask_decoder_config)
+        self.prompt_encoder = SamPromptEncoder(SamConfig())
+        self.mask_decoder = SamMaskDecoder(SamMaskDecoderConfig(layer_norm_eps=1e-5))
 
     def forward(self, pixels: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
         sparse, dense = self.prompt_encoder(None, None, boxes[None], None)

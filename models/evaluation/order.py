@@ -3,8 +3,9 @@
 Protocol: a reading gives each direction word a score for the first and for the second half. `direction` = the first
 direction scores highest, alone (chance 1 of the number of words). `ordering` = of the two orders of the clip's two
 directions the true one scores higher (chance 0.5, whatever the distribution of directions; a reading that does not
-choose counts half, as a coin would). The shuffled baseline is the reading of every *other* clip held against this clip's
-directions, mean: what shuffling gives on average. A reader that says one thing of everything scores the same in both.
+choose counts half, as a coin would). The shuffled baseline is the reading of every *other* clip held against this
+clip's directions, mean: what shuffling gives on average. A reader that says one thing of everything scores the same in
+both.
 """
 
 from collections.abc import Sequence
@@ -50,13 +51,14 @@ def judge(words: Sequence[str], first: np.ndarray, second: np.ndarray, direction
         )
     # A direction that no reading knows of is impossible to all.
     places = {word: place for place, word in enumerate(words)}
-    halves = [np.pad(scores.astype(np.float64), ((0, 0), (0, 1)), constant_values=-np.inf) for scores in (first, second)]
+    early, late = (
+        np.pad(scores.astype(np.float64), ((0, 0), (0, 1)), constant_values=-np.inf) for scores in (first, second)
+    )
     known = np.array([pair is not None for pair in directions], bool)
     one, two = (
         np.array([len(words) if pair is None else places.get(pair[half], len(words)) for pair in directions], int)
         for half in (0, 1)
     )
-    early, late = halves
     # Rows are readings, columns clips.
     right = _highest_alone(early)[:, None] == np.where(one < len(words), one, -2)[None]
     true, reverse = early[:, one] + late[:, two], early[:, two] + late[:, one]

@@ -17,7 +17,7 @@ ORDERING_PROTOCOL = "the VLM's caption of the clip names the two directions in t
 
 
 def read_captions(captions: Sequence[str | None], directions: Directions, words: Sequence[str]) -> Reading:
-    """Captions of N clips against the directions of the same clips, in words of which the first half alone is scored."""
+    """Captions of N clips, held against the directions of the same clips."""
     halves = np.zeros((2, len(captions), len(words)))
     for clip, caption in enumerate(captions):
         for half, word in enumerate(named(caption or "", words)[:2]):

@@ -49,7 +49,9 @@ def train(names: tuple[str, ...], progress: Progress, clips: int = 2400) -> None
         target = shelf.folder(name)
         target.mkdir(parents=True, exist_ok=True)
         recipe = _RECIPES[name](corpus, target, progress)
-        card = cards.write(name, target, recipe=asdict(recipe), clips=clips, heldout=make_corpus(HELDOUT_CLIPS, HELDOUT_SEED))
+        card = cards.write(
+            name, target, recipe=asdict(recipe), clips=clips, heldout=make_corpus(HELDOUT_CLIPS, HELDOUT_SEED)
+        )
         progress(f"{name}: {card}", 1, 1, {})
     shelf.write_manifest()
 

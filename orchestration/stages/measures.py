@@ -19,14 +19,14 @@ from orchestration.stages.inputs import Inputs
 
 Values = dict[str, np.ndarray]
 NO_OBJECTS = (
-    "not measured: these clips have neither masks nor boxes that say what their objects are, and the stand-in segmenter "
-    "knows the objects of generated clips only"
+    "not measured: these clips have neither masks nor boxes that say what their objects are, and the stand-in "
+    "segmenter knows the objects of generated clips only"
 )
 
 
 def segmenter(job: Job, inputs: Inputs, ids: Sequence[str]) -> Any:
-    """Whose masks Spatial IoU compares: the profile's segmenter's, but MobileSAM's where boxes and no masks say what the
-    objects are. A stand-in knows the objects of generated clips only, so of clips that have neither it is not asked.
+    """Whose masks Spatial IoU compares: the profile's segmenter's, but MobileSAM's where boxes and no masks say what
+    the objects are. A stand-in knows the objects of generated clips only, so of clips with neither it is not asked.
     """
     from models import weights
     from models.evaluation.segmenter import Segmenter

@@ -100,5 +100,3 @@ def _believed(inputs: Inputs, ids: Sequence[str], said: Said, main: str) -> tupl
     name, text = "semantic_consistency_true", "cosine of the VLM's caption of the true clip and the data set's caption"
     values = semantic.consistency(spoken_of, known, name)
     return {main: values}, {name: text} | semantic.beside(name)
-
-

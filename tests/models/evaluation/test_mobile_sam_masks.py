@@ -1,7 +1,7 @@
 """MobileSAM whole, with its real weights: the published network's own masks, and refused where it is not whole.
 
-The expected values were measured with the network's published code (mobilesam-mirror 1.0.0) on the same pixels; over all
-of both masks' logits, which reach 40, the largest difference was 1e-4, and no pixel of the masks differed.
+The expected values were measured with the network's published code (mobilesam-mirror 1.0.0) on the same pixels; over
+all of both masks' logits, which reach 40, the largest difference was 1e-4, and no pixel of the masks differed.
 """
 
 import bz2

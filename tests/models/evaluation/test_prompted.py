@@ -66,9 +66,8 @@ def test_the_same_frames_score_1_a_lost_object_0_and_the_boxes_alone_their_share
     lost = reconstruction_metrics(reference, np.full_like(frames, 40))
     assert (lost["spatial_iou"] == 0).all()
     assert "spatial_iou_ceiling" not in same
-    assert "MobileSAM, prompted by the true frame's boxes, one frame of each of 2 clips" in (
-        reference.protocols()["spatial_iou"]
-    )
+    said = reference.protocols()["spatial_iou"]
+    assert "MobileSAM, prompted by the true frame's boxes, one frame of each of 2 clips" in said
 
 
 def test_a_clip_without_boxes_is_undefined(moving_square, boxes, lpips_alex):
