@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 
 STYLE = {"GO": "bold green", "MARGINAL": "bold yellow", "NO_GO": "bold red", "INCONCLUSIVE": "bold cyan"}
 COLUMNS = ("criterion", "value", "interval", "target", "failure", "§", "outcome")
+BESIDE = {
+    "ceiling": "ceiling",
+    "null": "null",
+    "lift": "over null",
+    "true_lift": "over null on true clips",
+    "caption": "by captions",
+    "probe": "by a probe",
+}
+"""What stands beside a criterion's number, in the order in which it is shown."""
 NUMBERS = ("value", "interval", "target", "failure")
 
 
@@ -22,7 +31,12 @@ def criteria_rows(decision: Decision | Overall) -> list[dict[str, Any]]:
     """One dict of texts a criterion, in the order of the decision; `gates` says whether it counts."""
     pinned = decision.pins.get("thresholds")
     thresholds: dict[str, Any] = pinned if isinstance(pinned, dict) else {}
-    return [_row(criterion, thresholds.get(criterion.metric) or {}) for criterion in decision.criteria]
+    beside = decision.pins.get("beside")
+    found: dict[str, Any] = beside if isinstance(beside, dict) else {}
+    return [
+        _row(criterion, thresholds.get(criterion.metric) or {}) | {"beside": _beside(criterion.metric, found)}
+        for criterion in decision.criteria
+    ]
 
 
 def criteria_table(decision: Decision, programme: Programme | None = None) -> Table:
@@ -42,6 +56,7 @@ def criteria_table(decision: Decision, programme: Programme | None = None) -> Ta
         " (stand-ins)" if decision.pins.get("standins") else "",
     )
     words = [f"{row['label']}: {row['why']}" for row in rows if row["outcome"] != "GO"]
+    words += [f"{row['label']}, beside it: {row['beside']}" for row in rows if row["beside"]]
     if decision.clips_needed:
         words.append(f"About {decision.clips_needed} held-out clips would settle what is open.")
     if decision.verdict == "NO_GO" and programme is not None:
@@ -95,6 +110,17 @@ def _row(criterion: Criterion, threshold: dict[str, Any]) -> dict[str, Any]:
         "why": criterion.why,
         "gates": threshold.get("gates", True),
     }
+
+
+def _beside(metric: str, found: dict[str, Any]) -> str:
+    """What the number is to be read beside, in one line: its ceiling, its null, the gain over that."""
+    parts = []
+    for key, words in BESIDE.items():
+        value = found.get(f"{metric}_{key}") or {}
+        if value.get("value") is not None:
+            interval = f" ({_number(value['low'])} .. {_number(value['high'])})" if value["low"] is not None else ""
+            parts.append(f"{words} {_number(value['value'])}{interval}")
+    return ", ".join(parts)
 
 
 def _label(metric: str, gates: bool) -> str:

@@ -50,11 +50,11 @@ def over(programme: Programme, evaluation: Evaluation, arm: str, name: str) -> t
     if gain is None:
         if evaluation.per_clip is None and hybrid.n != evaluation.n_clips:
             return None, f"nothing shows that the {hybrid.n} of {evaluation.n_clips} clips are the same on both arms"
-        gain = _bounded(hybrid, other, programme.metrics[name].better)
+        gain = bounded(hybrid, other, programme.metrics[name].better)
     return gain, _distrust(gain, programme.metrics[name].min_n, evaluation.n_clips)
 
 
-def _bounded(hybrid: MetricValue, other: MetricValue, better: str) -> MetricValue:
+def bounded(hybrid: MetricValue, other: MetricValue, better: str) -> MetricValue:
     """The widest difference that the two intervals allow."""
     best, rest = (hybrid, other) if better == "higher" else (other, hybrid)
     return MetricValue(

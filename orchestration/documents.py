@@ -30,9 +30,12 @@ NAMES = (
     "spatial_iou", "lpips", "bbox_iou", "map50", "edge_f1", "temporal_ordering", "direction", "semantic_consistency",
     "fvd", "temporal_lpips_variance", "latency_s", "vram_gb", "cka",
 )  # fmt: skip
-# What may stand beside a name, as `lpips_vgg` beside `lpips`. Of these only `gain` gates: it compares two arms.
+# What may stand beside a name, as `lpips_vgg` beside `lpips`, or beside what stands beside it, as
+# `semantic_consistency_true_null`. Of these only `gain` gates: it compares two arms. `null` is a metric's shuffled (or
+# otherwise empty) baseline, `lift` its paired gain over that: they say whether the metric may gate at all.
 QUALIFIERS = (
-    "gain", "smallN", "vgg", "p95", "serial", "parallel", "ceiling", "chance", "floor", "null", "true", "dynamic",
+    "gain", "smallN", "vgg", "p95", "serial", "parallel", "ceiling", "chance", "floor", "null", "lift", "true",
+    "dynamic", "caption", "probe",
 )  # fmt: skip
 
 Verdict = Literal["GO", "MARGINAL", "NO_GO", "INCONCLUSIVE"]
@@ -64,9 +67,19 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def split_name(name: str) -> tuple[str, tuple[str, ...]]:
+    """The metric of a name and its qualifiers in order; a name that is none is given back whole."""
+    base, qualifiers = name, []
+    while base not in NAMES:
+        base, _, qualifier = base.rpartition("_")
+        if qualifier not in QUALIFIERS or not base:
+            return name, ()
+        qualifiers.insert(0, qualifier)
+    return base, tuple(qualifiers)
+
+
 def _metric_name(name: str) -> str:
-    base, _, qualifier = name.rpartition("_")
-    if name in NAMES or (base in NAMES and qualifier in QUALIFIERS):
+    if split_name(name)[0] in NAMES:
         return name
     raise ValueError(
         f"no metric is called {name!r}; names: {', '.join(NAMES)}, or one of them with _{'|_'.join(QUALIFIERS)}"

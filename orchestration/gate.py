@@ -16,12 +16,14 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from orchestration import nulls
 from orchestration.comparison import compared
 from orchestration.documents import Action, Criterion, Decision, Evaluation, MetricValue, Phase, Verdict
 from orchestration.programme import Bar, Beside, Metric, Programme
 
 # More clips than this are not an answer: the value lies on the threshold, and a person settles it.
 MOST_CLIPS = 1_000_000
+BESIDE = ("ceiling", "null", "lift", "true_lift", "caption", "probe")  # what a gating number is to be read beside
 PINNED = ("data_version", "code_commit", "weights", "runs", "per_clip_sha256")
 
 
@@ -57,7 +59,8 @@ def decide(
     why = untrusted(programme, evaluation, pins, profile, phase)
     rows = [_row(bar, evaluation.metrics.get(bar.metric), programme, evaluation, why) for bar in programme.bars(phase)]
     rows += [
-        judge(bar, value, why or foreign, name) for name, bar, value, foreign in compared(programme, evaluation, phase)
+        judge(bar, value, why or foreign or nulls.useless(bar.metric.removesuffix("_gain"), evaluation), name)
+        for name, bar, value, foreign in compared(programme, evaluation, phase)
     ]
     rows += _beside(programme, evaluation, phase, why)
     verdict = worst([row.criterion.outcome for row in rows if row.gates])
@@ -115,13 +118,23 @@ def _row(
     if untrusted is None and few is not None and few.value is not None and few.n < metric.min_n:
         why = f"n {few.n} is below {metric.min_n} {metric.counts}: {metric.title} does not gate on so few"
         return judge(bar, value, why, clips=metric.min_n if metric.counts == "clips" else None)
-    return judge(bar, value, untrusted or _distrust(metric, value, evaluation.n_clips))
+    why = untrusted or _distrust(metric, value, evaluation.n_clips) or nulls.useless(bar.metric, evaluation)
+    row = judge(bar, value, why)
+    return row if why else _proven(row, value, evaluation)
+
+
+def _proven(row: Row, value: MetricValue | None, evaluation: Evaluation) -> Row:
+    """The row, if its number is better than what says nothing would have; else INCONCLUSIVE with the reason."""
+    why = nulls.unproven(row.bar, evaluation, row.criterion.outcome)
+    return judge(row.bar, value, why) if why else row
 
 
 def _distrust(metric: Metric, value: MetricValue | None, n_clips: int) -> str | None:
     """Why this value may not gate, if so."""
     if value is None:
         return "not measured"
+    if value.n == 0 and value.value is None:
+        return f"measured on no clip ({value.protocol})"
     if value.value is None:
         return "measured as not finite"
     if value.low is None or value.high is None:
@@ -251,4 +264,11 @@ def _pins(
         **({"per_clip_sha256": evaluation.per_clip_sha256} if evaluation.per_clip else {}),
         "n_clips": evaluation.n_clips,
         "thresholds": thresholds,
+        "beside": _companions(evaluation, rows),
     }
+
+
+def _companions(evaluation: Evaluation, rows: list[Row]) -> dict[str, JsonValue]:
+    """What each gating number is to be read beside: its ceiling, its null, the gain over that, the captioner's own."""
+    names = [f"{row.bar.metric}_{beside}" for row in rows if row.gates for beside in BESIDE]
+    return {name: evaluation.metrics[name].document() for name in names if name in evaluation.metrics}

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from orchestration import gate
+from orchestration import gate, nulls
 from orchestration.comparison import over
 from orchestration.documents import Criterion, Decision, Document, Evaluation, Phase, Verdict
 from orchestration.programme import Bar, Programme
@@ -99,7 +99,8 @@ def _maintained(programme: Programme, evaluations: Mapping[Phase, Evaluation], p
             value, why = None, f"phase {rule.phase} not evaluated"
         else:
             value, why = over(programme, evaluation, rule.arm, name)
-            why = gate.untrusted(programme, evaluation, {}, profile or evaluation.profile, rule.phase) or why
+            foreign = why or nulls.useless(name, evaluation)
+            why = gate.untrusted(programme, evaluation, {}, profile or evaluation.profile, rule.phase) or foreign
             if whole is not None and whole.data_version != evaluation.data_version:
                 why = f"stale: phase {programme.overall.phase} was evaluated on other data than phase {rule.phase}"
         rows.append(gate.judge(bar, value, why, f"{name}_gain@{rule.arm}"))

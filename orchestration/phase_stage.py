@@ -34,10 +34,14 @@ TRAINED_WITH = {
     3: ("dinov2", "qwen", "vae", "ltx"),
 }
 JUDGED_BY = {
-    1: ("segmenter", "qwen", "lpips_alex", "lpips_vgg"),
-    2: ("segmenter", "qwen", "lpips_alex", "lpips_vgg", "minilm"),
-    3: ("segmenter", "qwen", "lpips_alex", "lpips_vgg", "i3d"),
+    1: ("qwen", "lpips_alex", "lpips_vgg"),
+    2: ("qwen", "lpips_alex", "lpips_vgg", "minilm"),
+    3: ("qwen", "lpips_alex", "lpips_vgg", "i3d"),
 }
+MASKED_BY = ("segmenter", "mobile_sam")
+"""Whose masks Spatial IoU compares (§6). No training loads them, but its job names their hashes: they are fixed before
+it begins, and what is to be judged by others has to be trained again.
+"""
 Phase = Literal[1, 2, 3]
 
 
@@ -49,13 +53,14 @@ def training_job(foresight: Foresight, dataset: Dataset, phase: Phase) -> Job:
     """The job that trains a phase on a dataset, from what stands in the home now."""
     before: Phase | None = {2: 1, 3: 2}.get(phase)  # type: ignore[assignment]
     trained = {f"phase{before}": training_job(foresight, dataset, before)} if before else {}
-    return _job(foresight, dataset, f"phase{phase}", phase, f"phase{phase}", trained, TRAINED_WITH[phase])
+    weights = (*TRAINED_WITH[phase], *MASKED_BY)
+    return _job(foresight, dataset, f"phase{phase}", phase, f"phase{phase}", trained, weights)
 
 
 def evaluation_job(foresight: Foresight, dataset: Dataset, phase: Phase, trained_on: Dataset | None = None) -> Job:
     """The job that evaluates a phase on the held-out clips of a dataset."""
     trained = {f"phase{phase}": training_job(foresight, trained_on or dataset, phase)}
-    weights = dict.fromkeys((*TRAINED_WITH[phase], *JUDGED_BY[phase]))
+    weights = dict.fromkeys((*TRAINED_WITH[phase], *MASKED_BY, *JUDGED_BY[phase]))
     return _job(foresight, dataset, EVALUATE, phase, f"phase{phase}/evaluation", trained, tuple(weights))
 
 
@@ -188,8 +193,17 @@ def _require_inputs(job: Job) -> None:
         path = folder / RESULT
         made = json.loads(path.read_text(encoding="utf-8"))["fingerprint"] if path.is_file() else ""
         if made != job.input_fingerprints[name]:
-            what = "was made from other inputs or code" if made else "is not there"
+            what = _how_other(job, folder) if made else "is not there"
             raise PhaseError(f"{job.out.name} of {job.dataset} needs {name}, which {what} ({folder}); run {name} first")
+
+
+def _how_other(job: Job, folder: Path) -> str:
+    """Masks that changed after training are named: whoever changed them must know that they are fixed before it."""
+    said = json.loads((folder / "job.json").read_text(encoding="utf-8")).get("weights", {})
+    changed = [name for name in MASKED_BY if said.get(name) != job.weights[name]]
+    if changed:
+        return f"was trained before {' and '.join(changed)} became what it is now; masks are fixed before training"
+    return "was made from other inputs or code"
 
 
 def _clear_other(job: Job) -> None:

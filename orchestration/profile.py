@@ -193,6 +193,9 @@ class Evaluating(Part):
     sampling_steps: int = Field(gt=1)
     guidance_scale: float = Field(default=1.0, ge=1, description="1 is off and costs nothing")
     strength: float = Field(default=0.5, gt=0, le=1, description="share of the steps for initial latents")
+    prompted_clips: int = Field(
+        default=24, gt=0, description="clips of which MobileSAM masks one frame; it takes seconds a frame on a CPU"
+    )
     vgg_clips: int = Field(gt=0, description="clips behind the second LPIPS; VGG is slow on a CPU")
     fvd_clips: int = Field(ge=2, description="clips behind FVD; I3D takes seconds a clip on a CPU")
     resamples: int = Field(gt=0, description="bootstrap resamples behind each interval")

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from models.data import Progress, file_sha256, no_progress, write_durably
+from models.data.boxes import in_centre_square, read_boxes
 from models.data.sources import SPLITS, Quarantined, Row, read_source
 from models.data.video import ClipError, Limits, centre_square, cuts, decode
 
@@ -41,6 +42,7 @@ _INDEX_COLUMNS: dict[str, pa.DataType] = {
     "source_path": pa.string(),
     "sha256": pa.string(),
     "masks_sha256": pa.string(),
+    "boxes_sha256": pa.string(),
     "shard_sha256": pa.string(),
     "fps": pa.float64(),
     "source_height": pa.int32(),
@@ -54,8 +56,10 @@ _INDEX_COLUMNS: dict[str, pa.DataType] = {
     "direction_second": pa.string(),
     "n_shapes": pa.int32(),
     "has_masks": pa.bool_(),
+    "boxes": pa.list_(pa.list_(pa.list_(pa.float32()))),
 }
-"""`fps` is that of the stored frames, the film's own over `stride`; `n_shapes` is the highest mask label."""
+"""`fps` is that of the stored frames, the film's own over `stride`; `n_shapes` is the highest mask label; `boxes` are
+those of each stored frame, xyxy in its pixels, null where the film has none."""
 _INDEX_SCHEMA = pa.schema(list(_INDEX_COLUMNS.items()))
 _QUARANTINE_SCHEMA = pa.schema([(name, pa.string()) for name in ("clip_id", "source_path", "reason")])
 
@@ -158,7 +162,8 @@ class _Builder:
                     f"{out_dir}: made with {_told(shards.settings)}, asked for {_told(settings)}; "
                     "use another folder, or remove this one to ingest all anew"
                 )
-            self.columns = shards.table.to_pylist()
+            unboxed = {"boxes_sha256": ""}  # an index of before films could have boxes
+            self.columns = [unboxed | columns for columns in shards.table.to_pylist()]
         self.known = {columns["source_id"]: columns for columns in self.columns}
         self.known_sources = frozenset(self.known)
         self.open: dict[str, list[_Clip]] = {split: [] for split in SPLITS}
@@ -240,6 +245,7 @@ def _origin(row: Row) -> dict[str, Any]:
         "split": row.split,
         "sha256": file_sha256(row.path),
         "masks_sha256": file_sha256(row.masks) if row.masks else "",
+        "boxes_sha256": file_sha256(row.boxes) if row.boxes else "",
         "windows": row.windows,
         "caption": row.caption,
         "direction_first": first,
@@ -254,6 +260,7 @@ def _clips(row: Row, limits: Limits, *, frames: int, size: int, stride: int) -> 
     if total < frames:
         raise ClipError(f"too short: {total} frames, at least {frames}")
     masks = _masks(row, total, video.height, video.width)
+    boxes = read_boxes(row.boxes, total) if row.boxes else None
     origin, clips = _origin(row), []
     for number, taken in enumerate(cuts(total, frames, stride, row.windows)):
         labels = None if masks is None else np.stack([centre_square(mask, size) for mask in masks[taken]])
@@ -270,6 +277,7 @@ def _clips(row: Row, limits: Limits, *, frames: int, size: int, stride: int) -> 
             "stride": taken.step,
             "n_shapes": 0 if labels is None else int(labels.max()),
             "has_masks": labels is not None,
+            "boxes": boxes and [in_centre_square(at, video.height, video.width, size) for at in boxes[taken]],
         }
         clips.append(_Clip(video.frames[taken], labels, columns))
     return clips
@@ -372,6 +380,20 @@ class ClipShards:
     def masks(self, ids: Sequence[str]) -> np.ndarray:
         """uint8 [N, T, H, W]; zeros where a clip has none."""
         return self._gather(ids, "masks")
+
+    def outlined(self, ids: Sequence[str]) -> Literal["masks", "boxes", "nothing"]:
+        """By what the objects of these clips are known: masks of all of them, else boxes of some, else nothing."""
+        index = self.index.set_index("clip_id").loc[list(ids)]
+        if index["has_masks"].all():
+            return "masks"
+        return "boxes" if any(len(at) for clip in self.boxes(ids) for at in clip) else "nothing"
+
+    def boxes(self, ids: Sequence[str]) -> list[list[np.ndarray]]:
+        """Boxes of each frame of each clip: float32 [K, 4], xyxy in the frame's pixels; K is 0 where there are none."""
+        none: list[Any] = [[]] * self.settings["frames"]
+        told = self.table["boxes"].to_pylist() if "boxes" in self.table.column_names else [None] * len(self.table)
+        known = dict(zip(self.table["clip_id"].to_pylist(), told, strict=True))
+        return [[np.array(at, np.float32).reshape(-1, 4) for at in known[clip] or none] for clip in ids]
 
     def _gather(self, ids: Sequence[str], name: str) -> np.ndarray:
         unknown = [clip for clip in ids if clip not in self.places]

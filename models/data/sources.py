@@ -1,7 +1,8 @@
 """Where raw clips come from: the layouts that a data folder may have, read into rows (design §5).
 
 1. `manifest.jsonl` or `manifest.parquet`: one row a video. Required: `id`, `path`, `split` (train or heldout).
-   Optional: `caption`, `directions` (two words), `masks` (a .npy of labels), `windows` (at most so many clips from it).
+   Optional: `caption`, `directions` (two words), `masks` (a .npy of labels), `boxes` (a .json, as
+   `models.data.boxes` says), `windows` (at most so many clips from it).
 2. Something-Something v2, as it is published: `labels/train.json`, `labels/validation.json` (held out) and
    `20bn-something-something-v2/<id>.webm`; or with the tables beside a folder `videos`.
 3. Neither: every video below the folder; ids from the file names, split by a hash of the id.
@@ -49,6 +50,7 @@ class Row:
     caption: str | None = None
     directions: tuple[str, str] | None = None
     masks: Path | None = None
+    boxes: Path | None = None
     windows: int = 1
     """At most so many clips are cut from it. One: its middle, under its own id; more: `<id>#0`, `<id>#1`, ..."""
     split_is_given: bool = True
@@ -232,7 +234,8 @@ def _row(folder: Path, candidate: Any, split_is_given: bool) -> Row:
     missing = [key for key in ("id", "path", "split") if candidate.get(key) in (None, "")]
     if missing:
         raise RowError(f"no {', '.join(missing)}")
-    split, caption, masks = candidate["split"], candidate.get("caption"), candidate.get("masks")
+    split, caption = candidate["split"], candidate.get("caption")
+    masks, boxes = candidate.get("masks"), candidate.get("boxes")
     if split not in SPLITS:
         raise RowError(f"split {split!r}; it is train or heldout")
     if caption is not None and not isinstance(caption, str):
@@ -245,6 +248,7 @@ def _row(folder: Path, candidate: Any, split_is_given: bool) -> Row:
         caption=caption,
         directions=_directions(candidate.get("directions")),
         masks=_inside(folder, masks, "masks") if masks else None,
+        boxes=_inside(folder, boxes, "boxes") if boxes else None,
         windows=_windows(candidate.get("windows")),
         split_is_given=split_is_given,
     )

@@ -79,7 +79,7 @@ class MobileSamEncoder(SquareEncoder):
         """Of a folder that holds the published checkpoint as safetensors: `models.weights.path("mobile_sam")`."""
         net = MobileSamNet()
         try:
-            net.load_state_dict(_published(checkpoint.folder))
+            net.load_state_dict(published(checkpoint.folder))
         except (RuntimeError, SafetensorError) as error:
             reason = " ".join(str(error).split())[:200]
             raise WeightsError(f"{checkpoint.folder}: holds no whole MobileSAM ({reason})") from error
@@ -90,7 +90,7 @@ class MobileSamEncoder(SquareEncoder):
         return self.model(pixels.to(dtype)).flatten(2).transpose(1, 2)
 
 
-def _published(folder: Path) -> dict[str, Tensor]:
+def published(folder: Path) -> dict[str, Tensor]:
     """The image encoder's tensors under this module's names; its ImageNet head, which SAM does not use, is left out."""
     found = {}
     for file in sorted(folder.glob("*.safetensors")):

@@ -13,6 +13,7 @@ from models.evaluation import edges, iou, semantic, temporal
 from models.evaluation.inputs import MetricInputError, check_clips, check_pair, chunks, distinct
 from models.evaluation.lpips import Features, Lpips
 from models.evaluation.metric import Metric, bootstrap
+from models.evaluation.prompted import BoxPrompted
 from models.evaluation.segmenter import Segmenter
 from models.evaluation.semantic import SentenceEmbedder
 
@@ -23,7 +24,8 @@ Values = dict[str, np.ndarray]
 class Reference:
     """The true side: clips uint8 [N, T, H, W, 3], with masks [N, T, H, W] and captions where there are any.
 
-    Without true masks the segmenter's own masks of the true frames stand in their place, and the protocol says so.
+    Without true masks the segmenter's own masks of the true frames stand in their place, and the protocol says so; so
+    they do where boxes prompt the segmenter.
     """
 
     def __init__(
@@ -32,7 +34,7 @@ class Reference:
         lpips: Lpips,
         *,
         masks: np.ndarray | None = None,
-        segmenter: Segmenter | None = None,
+        segmenter: Segmenter | BoxPrompted | None = None,
         captions: Sequence[str | None] | None = None,
         embedder: SentenceEmbedder | None = None,
     ):
@@ -88,6 +90,13 @@ class Reference:
         return iou.mask_iou(self.true_masks, self.segmented)
 
     @cached_property
+    def from_boxes(self) -> np.ndarray | None:
+        """IoU of the prompting boxes, filled, with the reference masks [N]: what a frame of anything would have."""
+        if not isinstance(self.segmenter, BoxPrompted) or self.masks is None:
+            return None
+        return iou.mask_iou(self.masks, self.segmenter.filled(self.frames.shape))
+
+    @cached_property
     def temporal_variance(self) -> np.ndarray:
         """Temporal LPIPS variance of the true clips [N]."""
         last, steps = None, []
@@ -131,10 +140,11 @@ class Reference:
         """The protocol of each name that `reconstruction_metrics` gives."""
         _, frames, height, width, _ = self.frames.shape
         setting = f"{frames} frames of {height}x{width}"
-        spatial = iou.PROTOCOL if self.true_masks is not None else iou.PROTOCOL_WITHOUT_TRUTH
         texts = {
             "lpips": self.lpips.protocol,
-            "spatial_iou": spatial,
+            "spatial_iou": self._spatial_protocol(),
+            "spatial_iou_null": "IoU of the prompting boxes themselves, filled, and the reference mask",
+            "spatial_iou_lift": "paired over clips: the clip's IoU less that of its boxes alone",
             "spatial_iou_ceiling": "IoU of the frozen segmenter's mask of the true frame and the true mask",
             "edge_f1": edges.PROTOCOL,
             "temporal_lpips_variance": temporal.PROTOCOL,
@@ -142,9 +152,14 @@ class Reference:
             "dynamic_degree": temporal.DYNAMIC_PROTOCOL,
             "dynamic_degree_true": "the same of the true clips",
             "semantic_consistency": semantic.PROTOCOL,
-            "semantic_consistency_shuffled": "the same with the true captions of all other clips, mean",
+            **semantic.beside("semantic_consistency"),
         }
         return {name: f"{text}; {setting}" for name, text in texts.items()}
+
+    def _spatial_protocol(self) -> str:
+        if isinstance(self.segmenter, BoxPrompted):
+            return f"{iou.PROTOCOL_WITHOUT_TRUTH}: {self.segmenter.says}"
+        return iou.PROTOCOL if self.true_masks is not None else iou.PROTOCOL_WITHOUT_TRUTH
 
 
 def _features(lpips: Lpips, frames: np.ndarray) -> Features:
@@ -177,10 +192,11 @@ def reconstruction_metrics(
         values["spatial_iou"] = iou.mask_iou(reference.masks, reference.segmenter.masks(generated))
     if reference.ceiling is not None:
         values["spatial_iou_ceiling"] = reference.ceiling
+    if reference.from_boxes is not None:
+        values["spatial_iou_null"] = reference.from_boxes
+        values["spatial_iou_lift"] = values["spatial_iou"] - reference.from_boxes
     if captions is not None and reference.caption_vectors is not None and reference.embedder is not None:
-        vectors = reference.embedder.embed(captions)
-        values["semantic_consistency"] = semantic.semantic_consistency(vectors, reference.caption_vectors)
-        values["semantic_consistency_shuffled"] = semantic.shuffled_consistency(vectors, reference.caption_vectors)
+        values |= semantic.consistency(reference.embedder.embed(captions), reference.caption_vectors)
     return values
 
 

@@ -1,35 +1,26 @@
 """Temporal probes: does the conditioning say which way things move, and in which order (§6).
 
 Protocol: two logistic regressions on the conditioning pooled over space for each latent frame, fitted on the train
-split, read on held-out clips: the first and the second direction of the first-named shape, four classes each.
-`direction` = the first direction is right (chance 0.25). `temporal_ordering` = of the two orders of the clip's two
-directions the probe finds the true one likelier (chance 0.5); undefined where both directions are the same.
+split, read on held-out clips: the first and the second direction of the first-named shape, four classes each. Their
+log-probabilities are judged as `models.evaluation.order` says: `direction` has a chance of 0.25, `temporal_ordering` of
+0.5; the latter is undefined where both directions are the same.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from models.evaluation.inputs import MetricInputError
+from models.evaluation.order import Directions, Reading, judge
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-Directions = Sequence[Sequence[str] | None]
-PROPORTIONS = ("direction", "temporal_ordering")
+PROPORTIONS = ("direction", "temporal_ordering", "direction_caption", "temporal_ordering_caption")
 """Metrics that are right or wrong on a clip."""
 DIRECTION_PROTOCOL = "logistic probe on pooled conditioning, held-out clips, first direction right, chance 0.25"
 ORDERING_PROTOCOL = "logistic probe on pooled conditioning, held-out clips, order of two directions, chance 0.5"
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Per held-out clip 1 where the probe is right, 0 where not, NaN where undefined."""
-
-    direction: np.ndarray
-    ordering: np.ndarray
 
 
 def pool(tokens: np.ndarray, positions: np.ndarray | None = None) -> np.ndarray:
@@ -75,17 +66,9 @@ class TemporalProbe:
             raise MetricInputError(
                 f"temporal probe: fitted on {self.shape} a clip, given {heldout.shape} and {len(directions)} directions"
             )
-        firsts, seconds = (_log_probabilities(half, heldout) for half in self.halves)
-        direction, ordering = np.full(len(heldout), np.nan), np.full(len(heldout), np.nan)
-        for k, (pair, first, second) in enumerate(zip(directions, firsts, seconds, strict=True)):
-            if pair is None:
-                continue
-            direction[k] = max(first, key=lambda name: first[name]) == pair[0]
-            if pair[0] != pair[1]:
-                right = first.get(pair[0], -np.inf) + second.get(pair[1], -np.inf)
-                reverse = first.get(pair[1], -np.inf) + second.get(pair[0], -np.inf)
-                ordering[k] = 0.5 if right == reverse else right > reverse
-        return Reading(direction, ordering)
+        words = sorted({str(word) for half in self.halves for word in half.classes_})
+        first, second = (_log_probabilities(half, heldout, words) for half in self.halves)
+        return judge(words, first, second, directions)
 
 
 def _regression(features: np.ndarray, labels: list[str]) -> "Pipeline":
@@ -103,6 +86,9 @@ def _regression(features: np.ndarray, labels: list[str]) -> "Pipeline":
     return make_pipeline(*steps).fit(features, labels)
 
 
-def _log_probabilities(regression: "Pipeline", queries: np.ndarray) -> list[dict[str, float]]:
-    found = regression.predict_log_proba(queries.reshape(len(queries), -1))
-    return [dict(zip(regression.classes_, row, strict=True)) for row in found]
+def _log_probabilities(regression: "Pipeline", queries: np.ndarray, words: list[str]) -> np.ndarray:
+    """Of each word [N, words]; impossible where the regression has never seen it."""
+    found = np.full((len(queries), len(words)), -np.inf)
+    columns = [words.index(name) for name in regression.classes_]
+    found[:, columns] = regression.predict_log_proba(queries.reshape(len(queries), -1))
+    return found

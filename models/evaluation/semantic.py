@@ -3,7 +3,7 @@
 Protocol: cosine in [-1, 1] of sentence embeddings (all-MiniLM-L6-v2, mean pooling over tokens, normalised, 256 tokens
 at most) of the captions of generated and true clip. Beside it the shuffled baseline: the mean cosine with the true
 captions of all *other* clips, which is what shuffling gives on average. A model that says one thing of everything
-scores the same in both: what counts is the difference.
+scores the same in both: what counts is the difference, clip by clip, the lift.
 """
 
 from collections.abc import Sequence
@@ -66,6 +66,21 @@ def shuffled_consistency(generated: np.ndarray, true: np.ndarray) -> np.ndarray:
     np.fill_diagonal(cosine, np.nan)
     known = np.isfinite(cosine)
     return np.where(known, cosine, 0).sum(1) / np.where(known.any(1), known.sum(1), np.nan)
+
+
+def consistency(generated: np.ndarray, true: np.ndarray, name: str = "semantic_consistency") -> dict[str, np.ndarray]:
+    """Consistency, its shuffled baseline and the lift of the one over the other, per clip, by the document's names."""
+    value, null = semantic_consistency(generated, true), shuffled_consistency(generated, true)
+    return {name: value, f"{name}_null": null, f"{name}_lift": value - null}
+
+
+def beside(name: str) -> dict[str, str]:
+    """Protocols of what stands beside a consistency of this name."""
+    return {
+        f"{name}_null": "the same with the true captions of all other clips, mean",
+        f"{name}_lift": "paired over clips: the clip's value less its shuffled baseline; a captioner that says one "
+        "thing of everything has 0",
+    }
 
 
 def _check(generated: np.ndarray, true: np.ndarray) -> None:

@@ -16,6 +16,8 @@ from models.standins import cards, dinov2, ltx, qwen, shelf, vae
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 TRAINING_SEED, HELDOUT_SEED = 1_000_000, 9_000_000
+HELDOUT_CLIPS = 96
+"""Behind each card."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,9 @@ def train(names: tuple[str, ...], progress: Progress, clips: int = 2400) -> None
         target = shelf.folder(name)
         target.mkdir(parents=True, exist_ok=True)
         recipe = _RECIPES[name](corpus, target, progress)
-        card = cards.write(name, target, recipe=asdict(recipe), clips=clips, heldout=make_corpus(96, HELDOUT_SEED))
+        card = cards.write(
+            name, target, recipe=asdict(recipe), clips=clips, heldout=make_corpus(HELDOUT_CLIPS, HELDOUT_SEED)
+        )
         progress(f"{name}: {card}", 1, 1, {})
     shelf.write_manifest()
 

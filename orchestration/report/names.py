@@ -7,7 +7,7 @@ import functools
 from dataclasses import dataclass
 
 from orchestration import programme
-from orchestration.documents import QUALIFIERS
+from orchestration.documents import split_name
 
 ARMS = {"hybrid": "Hybrid", "vlm_only": "VLM only", "dino_only": "DINOv2 only"}
 BASELINES = {
@@ -19,7 +19,15 @@ BASELINES = {
     "shuffled": "Shuffled conditioning",
     "ltx_i2v": "LTX from true first frame",
 }
-_QUALIFIED = {"smallN": "too few clips", "vgg": "VGG", "gain": "gain", "true": "of true clips"}
+_QUALIFIED = {
+    "smallN": "too few clips",
+    "vgg": "VGG",
+    "true": "of true clips",
+    "null": "null (what says nothing)",
+    "lift": "gain over its null",
+    "caption": "by the VLM's captions",
+    "probe": "by a probe",
+}
 _DECIMALS = {"fvd": 1, "temporal_lpips_variance": 4, "latency_s": 2, "vram_gb": 1}
 
 
@@ -55,16 +63,15 @@ def metric(key: str) -> MetricName:
     A decision adds `@`: `lpips_gain@dino_only` compares with that arm, `spatial_iou@4.4` is a threshold of §4.4.
     """
     key, _, at = key.partition("@")
-    base, _, qualifier = key.rpartition("_")
-    if qualifier not in QUALIFIERS or base not in _programme().metrics:
-        base, qualifier = key, ""
+    base, qualifiers = split_name(key)
     known = _programme().metrics.get(base)
     if known is None:
         return MetricName(key.replace("_", " "), higher_is_better=True)
-    said = f"{known.title}, {_QUALIFIED.get(qualifier, qualifier)}" if qualifier else known.title
+    said = ", ".join([known.title, *(_QUALIFIED.get(qualifier, qualifier) for qualifier in qualifiers)])
     if at:
-        said = f"{known.title} over {words(at)}" if qualifier == "gain" else f"{said} (§{at})"
-    return MetricName(said, known.better == "higher" or qualifier == "gain", _DECIMALS.get(base, 3), known.unit)
+        said = f"{known.title} over {words(at)}" if "gain" in qualifiers else f"{said} (§{at})"
+    up = known.better == "higher" or bool({"gain", "lift"} & set(qualifiers))
+    return MetricName(said, up, _DECIMALS.get(base, 3), known.unit)
 
 
 def words(key: str) -> str:

@@ -166,7 +166,9 @@ def _phase(bundle: ReportBundle, number: int, phase: PhaseEvidence) -> PhaseView
         summary = "{} of {} targets met. Action: {}.".format(*_met(decision), _ACTIONS[decision.action])
     else:
         summary = "Measured, not decided yet." if evaluation else f"{plan.purpose.rstrip('.')}."
-    measured = f"Measured on {evaluation.n_clips} held-out clips." if evaluation else "Not run yet."
+    measured = (
+        f"Measured on {evaluation.n_clips} held-out clips.{_unmeasured(evaluation)}" if evaluation else "Not run yet."
+    )
     if phase.decided_at:
         measured += f" Decided on {phase.decided_at:%d %b %Y}."
     return PhaseView(
@@ -190,6 +192,16 @@ def _beside(evaluation: Evaluation) -> Sequence[tables.BesideTable]:
     return [table for table in found if table is not None]
 
 
+def _unmeasured(evaluation: Evaluation) -> str:
+    """Of what no clip could be measured, and why."""
+    said = [
+        f" {names.metric(key).words}: {value.protocol}."
+        for key, value in evaluation.metrics.items()
+        if value.n == 0 and value.value is None
+    ]
+    return "".join(said)
+
+
 def _elsewhere(bundle: ReportBundle) -> list[dict[str, Any]]:
     shown = []
     for dataset, phases in bundle.elsewhere.items():
@@ -199,7 +211,7 @@ def _elsewhere(bundle: ReportBundle) -> list[dict[str, Any]]:
                 continue
             shown.append({
                 "words": f"{names.words(dataset).capitalize()} clips, phase {number}",
-                "measured": f"{phase.evaluation.n_clips} clips.",
+                "measured": f"{phase.evaluation.n_clips} clips.{_unmeasured(phase.evaluation)}",
                 "beside": found,
                 "figures": [_figure(picture) for picture in phase.pictures],
             })  # fmt: skip

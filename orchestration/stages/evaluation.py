@@ -12,10 +12,7 @@ from orchestration.jobs import RESULT, Job, read
 if TYPE_CHECKING:
     from orchestration.documents import PerClip
 
-NAMES = {
-    "dynamic_degree": "temporal_lpips_variance_dynamic",
-    "semantic_consistency_shuffled": "semantic_consistency_null",
-}
+NAMES = {"dynamic_degree": "temporal_lpips_variance_dynamic"}
 """Names that the document gives to what stands beside a metric."""
 UNNAMED = {"dynamic_degree_true"}
 """The document has no name for it."""
@@ -95,32 +92,48 @@ class _Evaluation:
         from models.evaluation import probes
         from models.evaluation.evaluate import Reference, reconstruction_metrics
         from models.evaluation.lpips import Lpips
-        from models.evaluation.segmenter import Segmenter
         from models.evaluation.semantic import SentenceEmbedder
         from orchestration.stages import measures
 
-        semantic = self.job.phase == 2
+        embedder = SentenceEmbedder() if self.job.phase == 2 else None
         index = self.inputs.shards.index.set_index("clip_id").loc[self.ids]
         reference = Reference(
             self.true,
             Lpips("alex"),
-            masks=self.inputs.shards.masks(self.ids) if index["has_masks"].all() else None,
-            segmenter=Segmenter.load(self.job.profile.weights.folder("segmenter")),
-            captions=self.inputs.caption(self.true) if semantic else None,
-            embedder=SentenceEmbedder() if semantic else None,
+            masks=self.inputs.shards.masks(self.ids) if self.inputs.shards.outlined(self.ids) == "masks" else None,
+            segmenter=measures.segmenter(self.job, self.inputs, self.ids),
+            captions=self.inputs.caption(self.true) if embedder else None,
+            embedder=embedder,
         )
-        all_clips, values = {**made.arms, **made.baselines}, {}
+        all_clips, values, captions = {**made.arms, **made.baselines}, {}, {}
         for done, (name, clips) in enumerate(all_clips.items()):
-            captions = self.inputs.caption(clips) if semantic else None
-            values[name] = reconstruction_metrics(reference, clips, captions)
+            captions[name] = self.inputs.caption(clips) if embedder else None
+            values[name] = reconstruction_metrics(reference, clips, captions[name])
             self.reporter(f"metrics of {name}", done + 1, len(all_clips), {})
         protocols = reference.protocols()
+        if reference.segmenter is None:
+            values = {name: one | {"spatial_iou": np.full(len(self.ids), np.nan)} for name, one in values.items()}
+            protocols["spatial_iou"] = measures.NO_OBJECTS
+        if embedder:
+            protocols |= self._semantics(made, values, captions, reference)
         if self.job.phase == 2 and self.train and index["direction_first"].notna().any():
             found = measures.temporal(self.job, self.inputs, self.data, self.train, self.ids, made)
             for arm, more in found.items():
                 values[arm] |= more
             protocols |= {"direction": probes.DIRECTION_PROTOCOL, "temporal_ordering": probes.ORDERING_PROTOCOL}
         return values, protocols
+
+    def _semantics(self, made: Any, values: dict[str, Values], captions: Any, reference: Any) -> dict[str, str]:
+        """Add what the VLM says and sees, and give the protocols."""
+        from orchestration.stages.generation import MAIN
+        from orchestration.stages.semantics import Said, measured
+
+        said = Said(reference.captions, captions, reference.embedder)
+        found, protocols = measured(self.inputs, self.train, self.ids, made, said, MAIN[self.job.phase])
+        for name, more in found.items():
+            values[name] |= more
+        self.reporter("what the VLM says and sees", 1, 1, {})
+        return protocols
 
     def _summary(self, values: Values, protocols: dict[str, str]) -> dict[str, dict[str, Any]]:
         from models.evaluation.metric import bootstrap

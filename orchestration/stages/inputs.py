@@ -132,6 +132,20 @@ class Inputs:
         made = dict(zip(silent, self.caption(self.shards.frames(silent)), strict=True)) if silent else {}
         return [caption or made[clip] for clip, caption in zip(ids, said, strict=True)]
 
+    def told(self, ids: Sequence[str]) -> list[str] | None:
+        """The dataset's captions, if every one of these clips has one."""
+        table = dict(zip(self.shards.index["clip_id"], self.shards.index["caption"], strict=True))
+        said = [table[clip] for clip in ids]
+        return said if all(isinstance(caption, str) and caption for caption in said) else None
+
+    def seen(self, frames: np.ndarray) -> np.ndarray:
+        """The VLM's tokens of uint8 [N, T, H, W, 3]: float32 [N, T', n, D]."""
+        import torch
+
+        size, clips = self.job.profile.evaluation.batch, torch.from_numpy(np.ascontiguousarray(frames))
+        parts = [self.qwen(some.to(self.job.profile.device)).tokens.float().cpu() for some in clips.split(size)]
+        return torch.cat(parts).numpy()
+
     def caption(self, frames: np.ndarray) -> list[str]:
         """The VLM's captions of uint8 [N, T, H, W, 3]."""
         import torch

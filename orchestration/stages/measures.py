@@ -18,6 +18,28 @@ from orchestration.stages.generation import Made, arm_checkpoints, sample
 from orchestration.stages.inputs import Inputs
 
 Values = dict[str, np.ndarray]
+NO_OBJECTS = (
+    "not measured: these clips have neither masks nor boxes that say what their objects are, and the stand-in "
+    "segmenter knows the objects of generated clips only"
+)
+
+
+def segmenter(job: Job, inputs: Inputs, ids: Sequence[str]) -> Any:
+    """Whose masks Spatial IoU compares: the profile's segmenter's, but MobileSAM's where boxes and no masks say what
+    the objects are. A stand-in knows the objects of generated clips only, so of clips with neither it is not asked.
+    """
+    from models import weights
+    from models.evaluation.segmenter import Segmenter
+
+    known = inputs.shards.outlined(ids)
+    if known == "boxes":
+        from models.evaluation.mobile_sam import MobileSam
+        from models.evaluation.prompted import BoxPrompted
+
+        network = MobileSam.load(weights.path("mobile_sam"), weights.sha256("mobile_sam")).to(job.profile.device)
+        return BoxPrompted.of(network, inputs.shards.boxes(ids), most=job.profile.evaluation.prompted_clips)
+    found = Segmenter.load(job.profile.weights.folder("segmenter"))
+    return None if known == "nothing" and found.standin else found
 
 
 def boxes(job: Job, inputs: Inputs, train: Sequence[str], ids: Sequence[str]) -> tuple[dict[str, Metric], Values]:
@@ -52,8 +74,7 @@ def temporal(
     """
     from models.evaluation.probes import TemporalProbe
 
-    index = inputs.shards.index.set_index("clip_id")
-    said = {split: [_directions(index.loc[clip]) for clip in clips] for split, clips in (("t", train), ("h", ids))}
+    said = {"t": directions(inputs, train), "h": directions(inputs, ids)}
     values = {}
     for arm, path in arm_checkpoints(job).items():
         fusion = load_fusion(path).to(job.profile.device)
@@ -61,9 +82,15 @@ def temporal(
         grid = fusion.config.latent_grid
         probe = TemporalProbe.fit(_told(seen, grid), said["t"])
         for name in (arm, *(ABSENT if arm == "hybrid" else ())):
-            read = probe.read(_told(made.conditioning[name], grid), said["h"])
-            values[name] = {"direction": read.direction, "temporal_ordering": read.ordering}
+            values[name] = probe.read(_told(made.conditioning[name], grid), said["h"]).values()
     return values
+
+
+def directions(inputs: Inputs, ids: Sequence[str]) -> list[tuple[str, str] | None]:
+    """The directions that the dataset names of each clip's halves; None of a clip without both."""
+    index = inputs.shards.index.set_index("clip_id")
+    pairs = index.loc[list(ids), ["direction_first", "direction_second"]].itertuples(index=False)
+    return [pair if all(isinstance(word, str) and word for word in pair) else None for pair in map(tuple, pairs)]
 
 
 def fvd(job: Job, true: np.ndarray, made: Made, main: str, reporter: Any) -> dict[str, Metric]:
@@ -132,8 +159,3 @@ def _told(seen: Conditionings, grid: tuple[int, int]) -> np.ndarray:
     places = np.broadcast_to(grid_positions(*grid).numpy(), (seen.hidden.shape[1], grid[0] * grid[1], 2))
     where, what = pool(seen.hidden, places), seen.semantic
     return np.concatenate([where.reshape(len(where), -1), what.reshape(len(what), -1)], axis=1)[:, None]
-
-
-def _directions(row: Any) -> tuple[str, str] | None:
-    first, second = row["direction_first"], row["direction_second"]
-    return (first, second) if isinstance(first, str) and isinstance(second, str) and first and second else None

@@ -11,6 +11,7 @@ from orchestration import tracking
 from orchestration.allowance import StoppedAtReservation
 from orchestration.clearance import ClearanceRefused
 from orchestration.ledger import BudgetRefused
+from orchestration.phase_stage import PhaseError
 from orchestration.record import decisions, ledger
 from tests.assets.conftest import DATASET
 from tests.orchestration.evaluations import evaluation
@@ -44,6 +45,17 @@ def test_a_phase_whose_data_changed_is_run_again(trained, materialize, workers, 
     materialize(*DATA)
     materialize("phase1")
     assert workers.commands == ["latents", "phase1 moving_shapes"]
+
+
+def test_whose_masks_will_judge_is_fixed_before_training(trained, materialize, foresight, home):
+    """The training's job names the hashes of both segmenters; exchanged after it, they judge nothing of it."""
+    job = json.loads((home.run(DATASET.name, "phase1") / "job.json").read_text())
+    segmenter = foresight.profile.weights
+    assert job["weights"]["segmenter"] == segmenter.sha256("segmenter")
+    assert len(job["weights"]["mobile_sam"]) == 64
+    (segmenter.folder("segmenter") / "model.safetensors").write_text("another")
+    with pytest.raises(PhaseError, match="phase1, which was trained before segmenter became what it is now"):
+        materialize("phase1_evaluation")
 
 
 def test_the_next_phase_is_refused_without_a_decision(trained, materialize):

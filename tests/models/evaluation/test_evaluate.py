@@ -132,7 +132,9 @@ def test_one_constant_clip_without_objects(lpips_alex, segmenter):
 
 def test_segmenter_is_frozen_and_takes_clips_only(segmenter, squares):
     assert not any(p.requires_grad for p in segmenter.parameters())
-    assert segmenter.masks(squares[0][:1]).shape == (1, 4, 64, 64)
+    before = {name: value.clone() for name, value in segmenter.state_dict().items()}
+    assert segmenter.train().masks(squares[0][:1]).shape == (1, 4, 64, 64)
+    assert all(torch.equal(value, before[name]) for name, value in segmenter.state_dict().items())
     with pytest.raises(MetricInputError):
         segmenter.masks(squares[0][0])
     logits = segmenter.model(pixel_values=torch.zeros(1, 3, 64, 64)).logits
