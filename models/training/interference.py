@@ -7,6 +7,8 @@ step for one stream's loss is a step against the other's (Du et al. 2018, arXiv:
 arXiv:2001.06782). The losses' weights do not change it.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -20,7 +22,7 @@ _OF_ONE_LOSS = ("queries", "semantic_queries", "latent_head", "semantic_head")
 
 
 def gradient_cosine(fusion: Fusion, spatial_loss: Tensor, semantic_loss: Tensor) -> dict[str, float]:
-    """The cosine of two losses' gradients under its name; nothing where one of them has no gradient.
+    """The cosine of two losses' gradients under its name; nothing where one has no gradient, or no finite one.
 
     No parameter's own `grad` is touched. The losses' graph is freed.
     """
@@ -30,4 +32,4 @@ def gradient_cosine(fusion: Fusion, spatial_loss: Tensor, semantic_loss: Tensor)
     pairs = [(a.double(), b.double()) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
     dot = sum(float((a * b).sum()) for a, b in pairs)
     lengths = [sum(float(pair[side].square().sum()) for pair in pairs) ** 0.5 for side in range(2)]
-    return {GRADIENT_COSINE: dot / (lengths[0] * lengths[1])} if all(lengths) else {}
+    return {GRADIENT_COSINE: dot / (lengths[0] * lengths[1])} if all(lengths) and math.isfinite(dot) else {}

@@ -211,8 +211,7 @@ class _Evaluation:
         """Which stream the hybrid listened to; nothing of Phase 1, which has one stream."""
         from orchestration.stages.shares import measure
 
-        masked = self.inputs.shards.index.set_index("clip_id").loc[self.ids, "has_masks"].all()
-        masks = self.inputs.shards.masks(self.ids) if masked else None
+        masks = self.inputs.shards.masks(self.ids) if self.inputs.shards.outlined(self.ids) == "masks" else None
         found = measure(self.job, self.data, self.ids, made, self.true, masks)
         self.reporter("stream shares", 1, 1, {})
         return found

@@ -60,7 +60,7 @@ def measure(job: Job, data: TrainingData, ids: Sequence[str], made: Made, true: 
     shares = {**of_clips(found), **whole.by_clip(), **_regions(whole.cells, masks, shown, (rows, columns))}
     settings = job.profile.evaluation
     summary = {
-        name: bootstrap(values, settings.seed, PROTOCOLS.get(name, PROTOCOL), settings.resamples).document()
+        name: bootstrap(values, settings.seed, _protocol(name), settings.resamples).document()
         for name, values in shares.items()
     }
     by_cell = semantic_share(whole.cells).reshape(len(ids), -1, rows, columns)
@@ -76,7 +76,10 @@ def measure(job: Job, data: TrainingData, ids: Sequence[str], made: Made, true: 
     return Shares(summary, figures)
 
 
-PROTOCOLS = {"attention": "attention's mass on the VLM's tokens, mean of layers and heads: weaker evidence (ADR 13)"}
+def _protocol(row: str) -> str:
+    if row == "attention":
+        return "attention's mass on the VLM's tokens, mean of layers and heads: weaker evidence (ADR 13)"
+    return f"{PROTOCOL}, in that layer only" if row.startswith("layer") else PROTOCOL
 
 
 def shown_frames(frames: int, latent_frames: int) -> np.ndarray:

@@ -77,5 +77,6 @@ def test_the_table_and_the_record_name_every_share(trained):
     rows = measured(*trained, made=True).rows
     table: Any = share_table(rows)["stream_shares"]
     assert [record.data["semantic stream's share of"] for record in table.records] == list(rows)
+    assert rows["layer 1, cells"]["protocol"].endswith("in that layer only")
     assert share_table({}) == {}
     assert [_key(name) for name in ("cells on objects", "layer 1, cells")] == ["cells_on_objects", "layer_1/cells"]

@@ -44,7 +44,7 @@ def stream_share_map(
         for t, axes in enumerate(_line(lines, "share,\nall clips")):
             heat = _heat(axes, None, mean[t])
     bar = figure.colorbar(heat, ax=[axes for line in grid for axes in line], location="bottom", aspect=50,
-                          fraction=0.06, pad=0.03)  # fmt: skip
+                          fraction=0.05, pad=0.02, shrink=0.6)  # fmt: skip
     for stream, values in enumerate(() if changes is None else np.moveaxis(changes, -1, 0)):
         label = f"moved without\n{('spatial', 'semantic')[stream]},\nto {values.max():.2g} s.d."
         for t, axes in enumerate(_line(lines, label)):

@@ -64,6 +64,11 @@ def test_losses_that_share_nothing_have_no_cosine(fusion):
     assert gradient_cosine(fusion, loss, fusion.semantic_queries.square().sum()) == {}
 
 
+def test_a_gradient_that_overflowed_has_no_cosine(fusion):
+    out = fusion(*streams())
+    assert gradient_cosine(fusion, out.latent_tokens.sum() * float("inf"), out.semantic_tokens.sum()) == {}
+
+
 @pytest.mark.parametrize("arm", ["hybrid", "dino_only"])
 def test_every_few_steps_have_a_cosine_and_the_gates_of_both_streams(tmp_path, arm):
     phase2.run(config(3, arm), toy.data(), tmp_path)
