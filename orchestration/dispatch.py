@@ -111,7 +111,7 @@ def _wait(process: "subprocess.Popen[Any]", command: str, left: Callable[[], flo
     early = to_end(left())
     while process.poll() is None:
         if left() <= early:
-            raise StoppedAtReservation(f"`{command}` was ended: its reservation is used up")
+            raise StoppedAtReservation(f"`{command}` was ended: its reservation is used up; what it had saved stays")
         with suppress(subprocess.TimeoutExpired):
             process.wait(min(LOOK_S, max(0.0, left() - early)))
     return process.returncode

@@ -39,8 +39,11 @@ class Forecast:
 
     def less(self, hours: float) -> Forecast:
         """What is left of it once `hours` have passed."""
-        left = (None if end is None else max(0.0, end - hours) for end in (self.hours, self.low, self.high))
-        return Forecast(*left, self.samples)
+
+        def left(whole: float | None) -> float | None:
+            return None if whole is None else max(0.0, whole - hours)
+
+        return Forecast(left(self.hours), left(self.low), left(self.high), self.samples)
 
 
 def forecast(remaining_steps: int, throughput: Sequence[tuple[int, float]]) -> Forecast:

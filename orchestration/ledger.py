@@ -186,9 +186,9 @@ class Ledger:
         stopped = book.waiting().get(work)
         if stopped is not None:
             ahead = _ahead(connection, stopped.key)
-            more = "" if ahead.hours is None else f" and needs about {ahead.hours:.2g} h more"
+            more = "" if ahead.hours is None else f" and needs about {ahead.hours:.3g} h more"
             raise BudgetRefused(
-                f"{work} stopped at the end of its {stopped.max_hours:g} h{more};"
+                f"{work} stopped at the end of its {stopped.max_hours:.3g} h{more};"
                 f" `foresight budget approve {work} --hours H --by NAME --why REASON`, then run again: it goes on"
             )
         if granted is not None and wanted.max_hours > granted + FUZZ:

@@ -101,11 +101,11 @@ def reserved(job: Job, attempt: str, log: logging.Logger) -> Iterator[Held]:
         ended = "done"
     except StoppedAtReservation as error:
         if held.lost:
-            raise StoppedAtReservation(f"{error}: {held.lost}; run it again") from error
+            raise StoppedAtReservation(f"{error}: {held.lost}; run it again") from None
         ended = "stopped"
         raise StoppedAtReservation(
             f"{error}; `foresight budget approve {work} --hours H --by NAME --why REASON`, then run again"
-        ) from error
+        ) from None  # whoever shows an error shows the first one of a chain, and this one says what to do
     finally:
         ledger.settle(key, held.end(), ended)
 

@@ -57,8 +57,9 @@ def test_a_run_that_fails_is_settled_as_failed(job, ledger):
 def test_a_run_that_stops_says_what_to_do_and_goes_on_for_the_approved_hours(job, ledger):
     work = spending.work_of(job)
     said = f"time was up; `foresight budget approve {work} --hours"
-    with pytest.raises(StoppedAtReservation, match=said), reserved(job, "11111111", LOG):
+    with pytest.raises(StoppedAtReservation, match=said) as stopped, reserved(job, "11111111", LOG):
         raise StoppedAtReservation("time was up")
+    assert stopped.value.__cause__ is None, "a run shows the first error of a chain: it must be the one with the remedy"
     with pytest.raises(BudgetRefused, match=work), reserved(job, "22222222", LOG):
         pytest.fail("dispatched")
     ledger.approve(work, 0.25, "A. Chair", "nearly there")

@@ -10,7 +10,7 @@ import yaml
 from tests.stack.conftest import foresight
 
 pytestmark = pytest.mark.stack
-SECONDS = 40
+SECONDS = 45
 ENDLESS = {"steps": 1_000_000, "checkpoint_every": 1_000_000}
 
 
@@ -47,10 +47,9 @@ def test_a_training_stops_at_its_reservation_and_goes_on_when_hours_are_approved
 
     first = run()
     assert first.returncode == 3, first.stdout[-2000:] + first.stderr[-2000:]
-    assert "its time was up after step" in first.stderr
-    assert "foresight budget approve moving_shapes/phase1/" in first.stderr
+    assert "foresight budget approve moving_shapes/phase1/" in first.stderr, first.stderr
     reached = saved(home)
-    assert reached, "40 s hold some steps, and the last of them is saved"
+    assert reached, "45 s hold some steps, and the last of them is saved"
     [held] = budget()["reservations"]
     assert (held["state"], held["ended"]) == ("settled", "stopped")
     assert held["wall_hours"] <= held["max_hours"], "it does not overrun"
