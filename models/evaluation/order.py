@@ -69,6 +69,13 @@ def judge(words: Sequence[str], first: np.ndarray, second: np.ndarray, direction
     return Reading(direction, ordering, direction_null, ordering_null)
 
 
+def beside(*names: str) -> dict[str, str]:
+    """Protocols of what stands beside readings of these names."""
+    nulls = {f"{name}_null": "the same, read from all other clips, mean" for name in names}
+    lifts = {f"{name}_lift": "paired over clips: the clip's value less its shuffled baseline" for name in names}
+    return nulls | lifts
+
+
 def _highest_alone(scores: np.ndarray) -> np.ndarray:
     """Of each reading the word that scores highest, -1 where several do."""
     highest = scores == scores.max(1, keepdims=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from models.evaluation.inputs import MetricInputError
-from models.evaluation.order import Directions, Reading, judge
+from models.evaluation.order import Directions, Reading, beside, judge
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -21,6 +21,12 @@ PROPORTIONS = ("direction", "temporal_ordering", "direction_caption", "temporal_
 """Metrics that are right or wrong on a clip."""
 DIRECTION_PROTOCOL = "logistic probe on pooled conditioning, held-out clips, first direction right, chance 0.25"
 ORDERING_PROTOCOL = "logistic probe on pooled conditioning, held-out clips, order of two directions, chance 0.5"
+
+PROTOCOLS = {
+    "direction": DIRECTION_PROTOCOL,
+    "temporal_ordering": ORDERING_PROTOCOL,
+    **beside("direction", "temporal_ordering"),
+}
 
 
 def pool(tokens: np.ndarray, positions: np.ndarray | None = None) -> np.ndarray:

@@ -120,7 +120,7 @@ class _Evaluation:
             found = measures.temporal(self.job, self.inputs, self.data, self.train, self.ids, made)
             for arm, more in found.items():
                 values[arm] |= more
-            protocols |= {"direction": probes.DIRECTION_PROTOCOL, "temporal_ordering": probes.ORDERING_PROTOCOL}
+            protocols |= probes.PROTOCOLS
         return values, protocols
 
     def _semantics(self, made: Any, values: dict[str, Values], captions: Any, reference: Any) -> dict[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.evaluation import content, semantic, spoken
+from models.evaluation import content, order, semantic, spoken
 from models.evaluation.probes import pool
 from orchestration.stages.generation import Made
 from orchestration.stages.inputs import Inputs
@@ -63,7 +63,7 @@ def _spoken(
         "temporal_ordering_caption": spoken.ORDERING_PROTOCOL,
     }
     ceilings = {f"{name}_ceiling": f"{text}; captions of the true clips" for name, text in texts.items()}
-    return values, texts | ceilings
+    return values, texts | ceilings | order.beside(*texts)
 
 
 def _content(

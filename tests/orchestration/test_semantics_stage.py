@@ -9,7 +9,7 @@ import pytest
 
 from models.data.moving_shapes import COLOURS, SHAPES, render_clip
 from models.evaluation.metric import bootstrap
-from models.evaluation.semantic import SentenceEmbedder, consistency
+from models.evaluation.semantic import PROTOCOL, SentenceEmbedder, consistency
 from orchestration import nulls
 from orchestration.documents import parse_evaluation
 from orchestration.gate import decide
@@ -70,7 +70,7 @@ def look(embedder: SentenceEmbedder, true: list[str], generated: list[str]) -> t
     said = Said(true, {"hybrid": generated, "vlm_only": generated}, embedder)
     found, protocols = measured(Inputs(), TRAIN, HELDOUT, made, said, "hybrid")  # type: ignore[arg-type]
     values = found["hybrid"] | consistency(embedder.embed(generated), embedder.embed(true))
-    metrics = {name: bootstrap(value, protocol=protocols.get(name, "test")) for name, value in values.items()}
+    metrics = {name: bootstrap(value, protocol=protocols.get(name, PROTOCOL)) for name, value in values.items()}
     metrics["worst"] = bootstrap(found["vlm_only"]["semantic_consistency_probe"])
     given = {name: metric.document() for name, metric in metrics.items() if name != "worst"}
     decision = decide(load(), parse_evaluation(document(2, **given)))
@@ -84,6 +84,7 @@ def test_a_perfect_captioner_is_believed_and_read(embedder):
     assert metrics["temporal_ordering_caption_lift"].low > 0.3
     assert "chance 1 of 4 words" in metrics["direction_caption"].protocol
     assert metrics[f"{NAME}_true_lift"].low > 0.1
+    assert all(metric.protocol for name, metric in metrics.items() if name != "worst")
 
 
 def test_a_constant_captioner_scores_as_useless_everywhere(embedder):
