@@ -91,7 +91,7 @@ def inference_memory(parts: dict[str, Any], programme: Programme) -> list[Line]:
     work = max(part.work for part in parts.values()) / GB
     total, made = sum(weights.values()) + work, {**weights, "work": work}
     promised = programme.budget.vram_gb
-    deployed = next(row for row in programme.phases[3].beside if row.metric == "vram_gb")
+    deployed = next(row for row in programme.overall.criteria if row.metric == "vram_gb")
     return [
         Line("inference", total, "GB", promised.inference, promised.section, made, "one clip, all networks loaded"),
         Line("inference", total, "GB", deployed.target, deployed.section, made, "the project's limit"),
