@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from orchestration.description import Description, Line
+    from orchestration.description import Description
+    from orchestration.promised import Line
 
 WIDTH = 100
 COLOURS = {"within": "green", "over": "red", "unknown": "yellow"}
