@@ -1,7 +1,8 @@
 """Phase 1: spatial reconstruction (§1.4).
 
 The fusion module learns to turn DINOv2 tokens alone into VAE latents, and through the frozen decoder into pixels; the
-VLM stream is absent. Purpose: to know that the spatial pathway carries before anything is added to it.
+VLM stream is absent. Purpose: to know that the spatial pathway carries before anything is added to it. On real weights
+it is not dispatched unless the premise stands or a person signs for it.
 """
 
 import dagster as dg
@@ -17,7 +18,7 @@ def assets(dataset: Dataset) -> list[dg.AssetsDefinition]:
     @dg.asset(
         key=groups.key(dataset.name, "phase1"),
         op_tags=groups.priority(dataset.name, "phase1"),
-        deps=[groups.key(dataset.name, name) for name in phase_stage.DATA],
+        deps=[groups.key(dataset.name, name) for name in ("premise", *phase_stage.DATA)],
         group_name=groups.PHASE1,
         owners=groups.SCIENCE,
         kinds={"pytorch", "mlflow"},

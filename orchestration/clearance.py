@@ -5,6 +5,7 @@ Asked again at every dispatch, whatever Dagster says: its blocking checks hold o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from orchestration.programme import Programme
 
 if TYPE_CHECKING:
     from orchestration.decisions import DecisionLog, Override
+    from orchestration.experiments.declaration import PremiseDeclaration
+    from orchestration.experiments.record import ExperimentLog, ExperimentOverride
 
 
 class ClearanceRefused(RuntimeError):
@@ -26,7 +29,7 @@ class Clearance:
 
     allowed: bool
     because: str
-    override: Override | None = None
+    override: Override | ExperimentOverride | None = None
 
     def require(self) -> Clearance:
         """This clearance, or ClearanceRefused."""
@@ -60,3 +63,43 @@ def clearance(
         else f"`foresight gate approve {before} --by NAME --why REASON`"
     )
     return Clearance(False, f"phase {phase} may not start: {said}{lapsed}; {remedy}")
+
+
+def premise_clearance(
+    log: ExperimentLog,
+    declaration: PremiseDeclaration,
+    *,
+    dataset: str,
+    profile: str,
+    standins: bool,
+    weights: Mapping[str, str] | None = None,
+) -> Clearance:
+    """Phase 1 needs the premise to stand on real weights, or a person's override (design §4.10).
+
+    Args:
+        standins: whether the profile runs on stand-ins: what they say of the premise holds nothing up.
+        weights: those that are there now; a decision on others does not count. None: not asked.
+    """
+    decision = log.standing(declaration, profile=profile, dataset=dataset, weights=weights)
+    if standins:
+        said = f"for stand-ins it {_PREMISE[decision.verdict]}" if decision else "it is not decided"
+        return Clearance(True, f"phase 1 on stand-ins waits for no premise ({said})")
+    decided = decision is not None and not decision.pins["standins"]
+    if decision is not None and decided and decision.verdict == "stands":
+        return Clearance(True, f"the premise stands (decision {decision.sha256[:12]})")
+    if decision is None:
+        said = "the premise is not decided"
+    else:
+        said = f"the premise {_PREMISE[decision.verdict]}" if decided else "the premise was audited on stand-ins only"
+    override = log.live_override(declaration.name, profile=profile)
+    if override is not None:
+        until = f" until {override.until}" if override.until else ""
+        return Clearance(True, f"{said}, overridden by {override.by}{until}: {override.why}", override)
+    if not decided:
+        remedy = f"`foresight experiment premise --profile {profile}` decides it, on real weights"
+    else:
+        remedy = f"`foresight experiment approve premise --profile {profile} --by NAME --why REASON` lets it start"
+    return Clearance(False, f"phase 1 may not start: {said}; {remedy}")
+
+
+_PREMISE = {"stands": "stands", "falls": "falls", "open": "is open"}

@@ -5,7 +5,7 @@ Loading it takes under 3 s: nothing here imports torch, MLflow, DVC or Great Exp
 
 import dagster as dg
 
-from assets import evaluation, features, gates, ingest, phase1, phase2, phase3, report
+from assets import evaluation, experiments, features, gates, ingest, phase1, phase2, phase3, report
 from orchestration import groups, profile
 from orchestration.datasets import GENERATED, REAL, Dataset, known
 from orchestration.home import Home
@@ -30,7 +30,11 @@ def build(home: Home, profile_name: str) -> dg.Definitions:
         jobs=[
             dg.define_asset_job(
                 JOB, description="The whole programme: what `foresight run` and `make demo` materialize."
-            )
+            ),
+            *(
+                dg.define_asset_job(f"{dataset.name}__premise", selection=[groups.key(dataset.name, "premise")])
+                for dataset in training
+            ),
         ],
         resources={"foresight": Foresight(home_folder=str(home.root), profile_name=profile_name)},
         executor=dg.in_process_executor,
@@ -44,7 +48,8 @@ def of(dataset: Dataset) -> list[dg.AssetsDefinition]:
         return [*data, evaluation.outside(dataset)]
     after = [groups.key(REAL, "evaluation")] if dataset.name == GENERATED else []
     phases = [*phase1.assets(dataset), *phase2.assets(dataset), *phase3.assets(dataset)]
-    return [*data, *phases, *evaluation.assets(dataset), *gates.assets(dataset), report.asset(dataset, after)]
+    judged = [*evaluation.assets(dataset), *gates.assets(dataset)]
+    return [*data, *experiments.assets(dataset), *phases, *judged, report.asset(dataset, after)]
 
 
 defs = build(Home.find(), profile.chosen())

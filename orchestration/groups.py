@@ -4,9 +4,10 @@ from typing import Literal
 
 import dagster as dg
 
-CLIPS, TOKENS, PHASE1, PHASE2, PHASE3, OUTSIDE, REPORT = (
+CLIPS, TOKENS, PREMISE, PHASE1, PHASE2, PHASE3, OUTSIDE, REPORT = (
     "1_clips",
     "2_features",
+    "2_premise",
     "3_phase1",
     "4_phase2",
     "5_phase3",
@@ -27,7 +28,19 @@ def described(doc: str | None) -> str:
     return (doc or "").strip()
 
 
-ORDER = ("clips", "shards", "dinov2", "qwen", "latents", "phase1", "phase2", "phase3", "evaluation", "report")
+ORDER = (
+    "clips",
+    "shards",
+    "dinov2",
+    "qwen",
+    "latents",
+    "premise",
+    "phase1",
+    "phase2",
+    "phase3",
+    "evaluation",
+    "report",
+)
 
 
 def priority(dataset: str, name: str) -> dict[str, str]:

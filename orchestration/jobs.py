@@ -9,11 +9,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from orchestration.experiments.declaration import PremiseDeclaration
 from orchestration.profile import Profile
 from orchestration.versioning import fingerprint, source_sha256
 
 RESULT = "result.json"
 EVALUATE = "evaluate"
+PREMISE = "premise"
 _STAGES = "orchestration/stages"
 _TRAINS = (
     *(f"models/{part}" for part in ("frozen.py", "data", "encoders", "decoder", "fusion", "training")),
@@ -26,6 +28,13 @@ _JUDGES = (
     "orchestration/clip_values.py",
     *(f"{_STAGES}/{part}.py" for part in ("evaluation", "generation", "measures", "semantics", "shares")),
 )
+_AUDITS = (
+    *(f"models/{part}" for part in ("frozen.py", "data", "encoders")),
+    *(f"models/evaluation/{part}.py" for part in ("boxes", "cka", "detection", "localisation", "metric")),
+    *(f"{_STAGES}/{part}.py" for part in ("inputs", "premise", "premise_cells", "premise_tokens")),
+    *(f"orchestration/experiments/{part}.py" for part in ("declaration", "documents", "premise", "words")),
+)
+_SOURCES = {EVALUATE: _JUDGES, PREMISE: _AUDITS}
 
 
 class JobError(ValueError):
@@ -51,6 +60,7 @@ class Job(BaseModel):
     input_fingerprints: dict[str, str] = Field(default={}, description="and what those were made from")
     code_commit: str
     allowed_s: float | None = Field(default=None, description="seconds of its reservation when it was dispatched")
+    declaration: PremiseDeclaration | None = Field(default=None, description="of an experiment, as it was then")
 
     @property
     def data_version(self) -> str:
@@ -60,18 +70,16 @@ class Job(BaseModel):
     @property
     def fingerprint(self) -> str:
         """What the result depends on."""
-        said = {
-            "name",
-            "device",
-            "standins",
-            "routes",
-            "lora",
-            "evaluation" if self.stage == EVALUATE else f"phase{self.phase}",
-        }
-        profile = self.profile.model_dump(mode="json", include=said)
-        profile |= {"fusion": self.profile.fusion.choices(), "precisions": self.profile.weights.precisions}
+        said = {"name", "device", "standins"}
+        if self.declaration is None:
+            said |= {"routes", "lora", "evaluation" if self.stage == EVALUATE else f"phase{self.phase}"}
+        profile = self.profile.model_dump(mode="json", include=said) | {"precisions": self.profile.weights.precisions}
+        if self.declaration is None:
+            profile["fusion"] = self.profile.fusion.choices()
         parts = (profile, self.data_versions, self.weights, self.input_fingerprints)
-        source = source_sha256(*(_JUDGES if self.stage == EVALUATE else _TRAINS))
+        if self.declaration is not None:
+            parts = (*parts, self.declaration.sha256)
+        source = source_sha256(*_SOURCES.get(self.stage, _TRAINS))
         return fingerprint({"stage": self.stage, "phase": self.phase, "source": source, "parts": parts})
 
     def write(self) -> Path:

@@ -8,26 +8,29 @@ so.
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import dagster as dg
 
 from orchestration import budget, fusion_budget, spending, times
-from orchestration.clearance import clearance
+from orchestration.clearance import Clearance, clearance, premise_clearance
 from orchestration.datasets import Dataset
 from orchestration.dispatch import dispatch
+from orchestration.experiments import declaration
 from orchestration.home import Home
 from orchestration.jobs import EVALUATE, RESULT, Job
 from orchestration.profile import Profile
 from orchestration.programme import load as programme
-from orchestration.record import decisions
+from orchestration.record import decisions, experiments
 from orchestration.resources import Foresight
 from orchestration.versioning import code_commit
 
 EVALUATION = "evaluation.json"
 DATA = ("shards", "dinov2", "qwen", "latents")
+PREMISE_WEIGHTS = ("qwen", "dinov2", "vae")
+"""The frozen weights that the premise is about."""
 TRAINED_WITH = {
     1: ("dinov2", "vae", "ltx", "lpips_alex"),
     2: ("dinov2", "qwen", "vae", "ltx", "lpips_alex"),
@@ -54,14 +57,14 @@ def training_job(foresight: Foresight, dataset: Dataset, phase: Phase) -> Job:
     before: Phase | None = {2: 1, 3: 2}.get(phase)  # type: ignore[assignment]
     trained = {f"phase{before}": training_job(foresight, dataset, before)} if before else {}
     weights = (*TRAINED_WITH[phase], *MASKED_BY)
-    return _job(foresight, dataset, f"phase{phase}", phase, f"phase{phase}", trained, weights)
+    return job_of(foresight, dataset, f"phase{phase}", phase, f"phase{phase}", trained, weights)
 
 
 def evaluation_job(foresight: Foresight, dataset: Dataset, phase: Phase, trained_on: Dataset | None = None) -> Job:
     """The job that evaluates a phase on the held-out clips of a dataset."""
     trained = {f"phase{phase}": training_job(foresight, trained_on or dataset, phase)}
     weights = dict.fromkeys((*TRAINED_WITH[phase], *MASKED_BY, *JUDGED_BY[phase]))
-    return _job(foresight, dataset, EVALUATE, phase, f"phase{phase}/evaluation", trained, tuple(weights))
+    return job_of(foresight, dataset, EVALUATE, phase, f"phase{phase}/evaluation", trained, tuple(weights))
 
 
 def train(
@@ -69,13 +72,27 @@ def train(
 ) -> dg.MaterializeResult:
     """Train a phase, if it may be and has to be."""
     size = fusion_budget.require(foresight.profile, programme())
-    log = decisions(foresight.home)
-    cleared = clearance(phase, log, programme(), dataset=dataset.name, profile=foresight.profile.name).require()
+    cleared = _cleared(foresight, dataset, phase).require()
     context.log.info(cleared.because)
     job = training_job(foresight, dataset, phase)
-    result, made = _result(context, job)
+    result, made = result_of(context, job)
     told = {"cleared_because": cleared.because, "fusion": fusion_budget.said(foresight.profile, size)}
-    return _reported(context, job, result, made, told)
+    return reported(context, job, result, made, told)
+
+
+def _cleared(foresight: Foresight, dataset: Dataset, phase: Phase) -> Clearance:
+    """Phase 1 looks at the premise, every other phase at the gate before it."""
+    profile = foresight.profile
+    if phase > 1:
+        return clearance(phase, decisions(foresight.home), programme(), dataset=dataset.name, profile=profile.name)
+    return premise_clearance(
+        experiments(foresight.home),
+        declaration.load(),
+        dataset=dataset.name,
+        profile=profile.name,
+        standins=profile.standins,
+        weights={name: weights_now(profile, name) for name in PREMISE_WEIGHTS},
+    )
 
 
 def evaluate(
@@ -87,11 +104,11 @@ def evaluate(
 ) -> dg.MaterializeResult:
     """Evaluate a phase's checkpoints, unless this very evaluation stands already."""
     job = evaluation_job(foresight, dataset, phase, trained_on)
-    result, made = _result(context, job)
+    result, made = result_of(context, job)
     document = json.loads(document_path(foresight, dataset, phase).read_text(encoding="utf-8"))
     shares = share_table(result.get("stream_shares", {}))
     told = {"evaluation": dg.MetadataValue.json(document), **metric_table(document), **shares}
-    return _reported(context, job, result, made, told)
+    return reported(context, job, result, made, told)
 
 
 def document_path(foresight: Foresight, dataset: Dataset, phase: int) -> Path:
@@ -133,7 +150,7 @@ def _table(first: str, rows: Mapping[str, Mapping[str, Any]]) -> dg.MetadataValu
     return dg.MetadataValue.table(records, schema) if records else None
 
 
-def _job(
+def job_of(
     foresight: Foresight,
     dataset: Dataset,
     stage: str,
@@ -142,6 +159,7 @@ def _job(
     trained: Mapping[str, Job],
     weights: tuple[str, ...],
 ) -> Job:
+    """A job over a dataset of the home, from what stands there now."""
     workspace, profile = foresight.workspace(dataset), foresight.profile
     return Job(
         stage=stage,
@@ -152,28 +170,33 @@ def _job(
         out=foresight.home.run(dataset.name, folder),
         profile=profile,
         data_versions={stage: workspace.version(stage) for stage in DATA},
-        weights={name: _sha256(profile, name) for name in weights},
+        weights={name: weights_now(profile, name) for name in weights},
         inputs={name: job.out for name, job in trained.items()},
         input_fingerprints={name: job.fingerprint for name, job in trained.items()},
         code_commit=code_commit(),
     )
 
 
-def _sha256(profile: Profile, name: str) -> str:
+def weights_now(profile: Profile, name: str) -> str:
     """The hash of frozen weights: those that `foresight weights fetch` brings, or a folder of the profile's."""
     from models import weights
 
     return weights.sha256(name) if name in weights.NAMES else profile.weights.sha256(name)
 
 
-def _result(context: dg.AssetExecutionContext, job: Job) -> tuple[dict[str, Any], bool]:
-    """The job's result, and whether it had to be made now."""
+def result_of(context: dg.AssetExecutionContext, job: Job, *, by_cells: bool = False) -> tuple[dict[str, Any], bool]:
+    """The job's result, and whether it had to be made now.
+
+    Args:
+        by_cells: the stage itself knows which parts of its folder still count; it is never emptied.
+    """
     result = finished(job)
     if result is not None:
         context.log.info(f"{job.stage}: made before from the same inputs ({job.fingerprint[:12]}); not run again")
         return result, False
     _require_inputs(job)
-    _clear_other(job)
+    if not by_cells:
+        _clear_other(job)
     began = time.monotonic()
     with spending.reserved(job, context.run_id, context.log) as held:
         path = job.model_copy(update={"allowed_s": held.left()}).write()
@@ -221,9 +244,15 @@ def _clear_other(job: Job) -> None:
         shutil.rmtree(job.out)
 
 
-def _reported(
-    context: dg.AssetExecutionContext, job: Job, result: Mapping[str, Any], made: bool, more: Mapping[str, Any]
+def reported(
+    context: dg.AssetExecutionContext,
+    job: Job,
+    result: Mapping[str, Any],
+    made: bool,
+    more: Mapping[str, Any],
+    checks: Sequence[dg.AssetCheckResult] = (),
 ) -> dg.MaterializeResult:
+    """What Dagster is told of a job that is done."""
     numbers = {name: value for name, value in result.get("numbers", {}).items() if isinstance(value, int | float)}
     pictures = {Path(name).stem: picture(Path(name)) for name in result.get("pictures", [])}
     spent = budget.mirror(Home(job.home), context.log) if made else None
@@ -242,6 +271,7 @@ def _reported(
             "code_commit": job.code_commit,
             "standins": dg.MetadataValue.bool(job.profile.standins),
         },
+        check_results=checks,
     )
 
 

@@ -6,6 +6,7 @@ from orchestration.home import Home
 
 if TYPE_CHECKING:
     from orchestration.decisions import DecisionLog
+    from orchestration.experiments.record import ExperimentLog
     from orchestration.ledger import Ledger
 
 
@@ -24,3 +25,11 @@ def ledger(home: Home) -> "Ledger":
     from orchestration.store import Store
 
     return Ledger(Store(home.database), load())
+
+
+def experiments(home: Home) -> "ExperimentLog":
+    """The decisions on experiments of a home."""
+    from orchestration.experiments.record import ExperimentLog
+    from orchestration.store import Store
+
+    return ExperimentLog(Store(home.database))

@@ -6,7 +6,7 @@ import dagster as dg
 
 from orchestration.datasets import GENERATED, REAL, Dataset
 
-STAGES = ("clips", "shards", "dinov2", "qwen", "latents", "phase1", "phase2", "phase3", "report")
+STAGES = ("clips", "shards", "dinov2", "qwen", "latents", "premise", "phase1", "phase2", "phase3", "report")
 
 
 class SelectionError(ValueError):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from orchestration.allowance import StoppedAtReservation, countdown
 from orchestration.home import Home
-from orchestration.jobs import Job
+from orchestration.jobs import EVALUATE, Job
 from orchestration.progress import Progress
 from orchestration.stages.training import ARMS
 
@@ -112,7 +112,7 @@ def reserved(job: Job, attempt: str, log: logging.Logger) -> Iterator[Held]:
 
 def work_of(job: Job) -> str:
     """What the job does, whichever attempt does it: the same data, code and recipe go by the same name."""
-    stage = job.stage if job.stage.endswith(str(job.phase)) else f"{job.stage}{job.phase}"
+    stage = f"{job.stage}{job.phase}" if job.stage == EVALUATE else job.stage
     return f"{job.dataset}/{stage}/{job.fingerprint[:12]}"
 
 

@@ -1,11 +1,16 @@
 """The end of a run: the time of each stage, the gate board, and where to look next."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from orchestration.display import clock
 from orchestration.home import Home
+from orchestration.jobs import PREMISE
 from orchestration.programme import load as programme
-from orchestration.record import decisions
+from orchestration.record import decisions, experiments
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def print_summary(home: Home, seconds: Mapping[str, float], made: Mapping[str, bool]) -> None:
@@ -27,6 +32,7 @@ def print_summary(home: Home, seconds: Mapping[str, float], made: Mapping[str, b
     table.add_row("all", clock(sum(seconds.values())))
     console.print(table)
     log = decisions(home)
+    _premise(console, home)
     for phase in programme().phases:
         decision = log.latest(phase)
         if decision is None:
@@ -40,6 +46,14 @@ def print_summary(home: Home, seconds: Mapping[str, float], made: Mapping[str, b
     if home.report.is_file():
         console.print(f"Report: {home.report}")
     console.print("Dagster and MLflow: `make ui`, or `foresight ui`")
+
+
+def _premise(console: "Console", home: Home) -> None:
+    """What the premise audits of this home came to, the last of each data set."""
+    last = {one.pins["dataset"]: one for _, one in experiments(home).decisions(PREMISE)}
+    for dataset, one in last.items():
+        stood_in = ", for stand-ins" if one.pins["standins"] else ""
+        console.print(f"Premise audit on {dataset}: [bold]{one.verdict}[/]{stood_in}")
 
 
 def _text(value: object) -> str | None:

@@ -20,6 +20,7 @@ EXPERIMENTS = {
     2: "2 semantic integration",
     3: "3 full system",
 }
+PREMISE_AUDIT = "0 premise audit"
 GATES = "gates"
 BUDGET = "budget"
 SHOWN = ("loss", "eta_s")
@@ -42,6 +43,12 @@ class Run:
         import mlflow
 
         mlflow.log_params(flat(values))
+
+    def say(self, values: Mapping[str, str]) -> None:
+        """Tags beside those that every run has."""
+        import mlflow
+
+        mlflow.set_tags(dict(values))
 
     def file(self, path: Path, folder: str = "") -> None:
         """A file or a folder, attached."""
@@ -81,7 +88,7 @@ def attempt(job: Job, name: str = "") -> Iterator[Run]:
 
     home = Home(job.home)
     connect(home)
-    _experiment(home, EXPERIMENTS[job.phase])
+    _experiment(home, PREMISE_AUDIT if job.declaration else EXPERIMENTS[job.phase])
     with mlflow.start_run(run_name=name or f"{job.stage} {job.dataset} {job.fingerprint[:8]}", tags=tags(job)) as run:
         made = Run(run.info.run_id)
         made.params(_said(job))
@@ -161,6 +168,9 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _said(job: Job) -> dict[str, Any]:
+    if job.declaration is not None:
+        sizes = job.declaration.sizes_of(job.profile).model_dump()
+        return {"profile": job.profile.name, "dataset": job.dataset, "declaration": job.declaration.sha256, **sizes}
     wanted = {"name", "device", "fusion", f"phase{job.phase}"} | ({"routes", "lora"} if job.phase == 3 else set())
     said = job.profile.model_dump(mode="json", include=wanted)
     return {"profile": said.pop("name"), **said, "dataset": job.dataset}

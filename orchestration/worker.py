@@ -24,6 +24,7 @@ STAGES = {
     "dinov2": "orchestration.stages.tokens",
     "qwen": "orchestration.stages.tokens",
     "latents": "orchestration.stages.tokens",
+    "premise": "orchestration.stages.premise",
     "phase1": "orchestration.stages.training",
     "phase2": "orchestration.stages.training",
     "phase3": "orchestration.stages.training",

@@ -78,3 +78,13 @@ class QwenPremergeEncoder(Encoder):
         _, rows, columns = grid[0].tolist()
         cells = blocks.view(-1, rows // merge, columns // merge, merge, merge, states.shape[-1])
         return cells.transpose(2, 3).reshape(-1, states.shape[-1])
+
+    def library_order(self, rows: int, columns: int) -> Tensor:
+        """Where the tower puts the tokens of a step of rows x columns: int64 [rows * columns].
+
+        `raster[..., order, :]` is what the library returns; read as a raster, that is the mistake which the premise
+        audit looks for (design §4.10).
+        """
+        places = torch.arange(rows * columns, dtype=torch.float64)[:, None]
+        grid = torch.tensor([[1, rows, columns]])
+        return torch.argsort(self.in_raster_order(places, grid)[:, 0])

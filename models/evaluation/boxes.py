@@ -90,20 +90,33 @@ def _labelled(frame: Detections) -> dict[str, torch.Tensor]:
 
 
 def map50_metric(true: list[Clip], predicted: list[Clip], seed: int = 0, resamples: int = 500) -> Metric:
-    """mAP@0.5 with a bootstrap interval over clips: matches are found once a frame, the curve once a resample."""
+    """mAP@0.5 with a bootstrap interval over clips."""
+    return map50_of_draws(true, predicted, map50_resamples(true, predicted, seed, resamples))
+
+
+def map50_of_draws(true: list[Clip], predicted: list[Clip], draws: np.ndarray) -> Metric:
+    """mAP@0.5 with the interval of resamples that are at hand."""
     value = map50(true, predicted)
-    counts = np.array([sum(len(frame.boxes) for frame in clip) for clip in true])
-    n = int((counts > 0).sum())
+    n = sum(any(len(frame.boxes) for frame in clip) for clip in true)
     if not np.isfinite(value):
         return Metric(None, None, None, 0, MAP_PROTOCOL)
+    low, high = np.nanquantile(draws, [0.025, 0.975])
+    return Metric(value, float(low), float(high), n, MAP_PROTOCOL)
+
+
+def map50_resamples(true: list[Clip], predicted: list[Clip], seed: int = 0, resamples: int = 500) -> np.ndarray:
+    """mAP@0.5 of clips drawn with replacement -> [resamples]: matches are found once a frame, the curve once a draw.
+
+    The draws are the seed's alone: of two predictions for the same clips they are paired, draw by draw.
+    """
+    counts = np.array([sum(len(frame.boxes) for frame in clip) for clip in true])
     matched = [_ranked(*pair) for pair in zip(true, predicted, strict=True)]
     rng = np.random.default_rng(seed)
     drawn = []
     for _ in range(resamples):
         clips = rng.integers(0, len(true), len(true))
         drawn.append(average_precision(np.concatenate([matched[k] for k in clips]), int(counts[clips].sum())))
-    low, high = np.nanquantile(drawn, [0.025, 0.975])
-    return Metric(value, float(low), float(high), n, MAP_PROTOCOL)
+    return np.array(drawn)
 
 
 def _ranked(true: Clip, predicted: Clip) -> np.ndarray:

@@ -1,11 +1,16 @@
 """`foresight status`: what stands now: stages and their times, gates, budget, what the next phase waits for."""
 
-from typing import Annotated, Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchestration.cli.exits import exits, print_json
 from orchestration.home import Home
+
+if TYPE_CHECKING:
+    from orchestration.clearance import Clearance
 
 
 def status(
@@ -57,7 +62,7 @@ def gather(home: Home, data: str) -> dict[str, Any]:
         decision = log.latest(phase, dataset=data)
         profile = str(decision.pins["profile"]) if decision and "profile" in decision.pins else None
         override = log.live_override(phase, dataset=data, profile=profile)
-        cleared = clearance(phase, log, programme, dataset=data)
+        cleared = clearance(phase, log, programme, dataset=data) if phase > 1 else _premise(home, data)
         folder = home.run(data, f"phase{phase}")
         phases.append(
             {
@@ -85,6 +90,19 @@ def gather(home: Home, data: str) -> dict[str, Any]:
         "seconds": times.read(home),
         "report": str(home.report) if home.report.is_file() else None,
     }
+
+
+def _premise(home: Home, data: str) -> Clearance:
+    """Whether Phase 1 may start in the profile that a run would take."""
+    from orchestration.clearance import premise_clearance
+    from orchestration.experiments import declaration
+    from orchestration.profile import load
+    from orchestration.record import experiments
+
+    profile = load()
+    return premise_clearance(
+        experiments(home), declaration.load(), dataset=data, profile=profile.name, standins=profile.standins
+    )
 
 
 def _print(found: dict[str, Any]) -> None:

@@ -9,6 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from orchestration.documents import Decision, Evaluation
+from orchestration.experiments.declaration import PremiseDeclaration
+from orchestration.experiments.documents import ExperimentDecision, PremiseDocument
+from orchestration.experiments.record import ExperimentOverride
 from orchestration.programme import Programme
 
 
@@ -52,6 +55,17 @@ class PhaseEvidence:
 
 
 @dataclass(frozen=True)
+class PremiseEvidence:
+    """The premise audit: what it measured, what was decided on it, and who goes on all the same."""
+
+    declaration: PremiseDeclaration
+    measured: PremiseDocument
+    decision: ExperimentDecision
+    pictures: Mapping[str, bytes]
+    override: ExperimentOverride | None = None
+
+
+@dataclass(frozen=True)
 class Card:
     """What a stand-in is, in the words of its card."""
 
@@ -79,6 +93,7 @@ class ReportBundle:
     """1, 2, 3; always all of them."""
     budget: Mapping[str, Any]
     """The ledger's summary, `foresight.budget/1`."""
+    premise: PremiseEvidence | None = None
     elsewhere: Mapping[str, Mapping[int, PhaseEvidence]] = field(default_factory=dict)
     """Other datasets that the same checkpoints were measured on."""
     times: Mapping[str, float] = field(default_factory=dict)

@@ -12,9 +12,20 @@ from orchestration.datasets import GENERATED, known
 from orchestration.decisions import DecisionLog
 from orchestration.decisions import Override as Signed
 from orchestration.documents import Decision, Evaluation, read_evaluation
+from orchestration.experiments.documents import read_premise
+from orchestration.experiments.record import ExperimentLog
 from orchestration.home import REPOSITORY, Home
+from orchestration.jobs import PREMISE, read
 from orchestration.ledger import Ledger
-from orchestration.report.bundle import Card, Link, Override, PhaseEvidence, Picture, ReportBundle
+from orchestration.report.bundle import (
+    Card,
+    Link,
+    Override,
+    PhaseEvidence,
+    Picture,
+    PremiseEvidence,
+    ReportBundle,
+)
 from orchestration.store import Store
 
 CARDS = REPOSITORY / "models" / "standins" / "weights"
@@ -60,12 +71,13 @@ def collect(home: Home, dataset: str = GENERATED) -> ReportBundle:
         made_at=datetime.now(UTC),
         phases=phases,
         budget=Ledger(records, programme).summary(),
+        premise=_premise(home, dataset, ExperimentLog(records)),
         elsewhere={
             other: found for other, found in elsewhere.items() if any(phase.evaluation for phase in found.values())
         },
         times=_times(home.times, dataset),
         cards=_cards(phases),
-        chain=_chain(log),
+        chain=_chain(log, ExperimentLog(records)),
         chain_broken=log.verify(),
     )
 
@@ -85,6 +97,21 @@ def _phase(home: Home, dataset: str, number: int, log: DecisionLog | None) -> Ph
         override=_override(log, number, dataset, evaluation.profile if evaluation else None) if log else None,
         pictures=tuple(_picture(file) for file in found if file.stem not in DRAWN_BY_THE_PAGE),
     )
+
+
+def _premise(home: Home, dataset: str, log: ExperimentLog) -> PremiseEvidence | None:
+    """The audit of this data set, once it is decided; under the declaration that it was made with."""
+    folder = home.run(dataset, PREMISE)
+    if not (folder / "audit.json").is_file():
+        return None
+    measured, declared = read_premise(folder / "audit.json"), read(folder / "job.json").declaration
+    made = [one for _, one in log.decisions(PREMISE, profile=measured.profile)]
+    decision = next((one for one in reversed(made) if one.pins["document_sha256"] == measured.sha256), None)
+    if declared is None or decision is None:
+        return None
+    pictures = {path.stem: path.read_bytes() for path in sorted((folder / "figures").glob("*.png"))}
+    override = None if decision.verdict == "stands" else log.live_override(PREMISE, profile=measured.profile)
+    return PremiseEvidence(declared, measured, decision, pictures, override)
 
 
 def _override(log: DecisionLog, phase: int, dataset: str, profile: str | None) -> Override | None:
@@ -137,14 +164,18 @@ def _says(card: Path) -> str:
     return next(prose, "")
 
 
-def _chain(log: DecisionLog) -> tuple[Link, ...]:
+def _chain(log: DecisionLog, experiments: ExperimentLog) -> tuple[Link, ...]:
     """Decisions and overrides, by the time they were recorded."""
     decided = [(at, Link(_decided(at, decision), decision.sha256)) for at, decision in log.decisions()]
     signed = [
         (one.at, Link(f"{one.at:%Y-%m-%d %H:%M}  Phase {one.phase} overridden by {one.by}", one.sha256))
         for one in log.overrides()
     ]
-    return tuple(link for _, link in sorted([*decided, *signed], key=lambda entry: entry[0]))
+    audits = [
+        (at, Link(f"{at:%Y-%m-%d %H:%M}  Premise on {one.pins['dataset']}: {one.verdict}", one.sha256))
+        for at, one in experiments.decisions(PREMISE)
+    ]
+    return tuple(link for _, link in sorted([*audits, *decided, *signed], key=lambda entry: entry[0]))
 
 
 def _decided(at: datetime, decision: Decision) -> str:

@@ -7,12 +7,16 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestration import board
 from orchestration.documents import Decision, Evaluation
-from orchestration.report import cost, figures, names, palette, tables
+from orchestration.report import cost, figures, names, palette, premise, tables
 from orchestration.report.bundle import Override, PhaseEvidence, Picture, ReportBundle
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
 
 _FOLDER = Path(__file__).parent
 _ACTIONS = {
@@ -60,26 +64,12 @@ class PhaseView:
 
 def render(bundle: ReportBundle) -> str:
     """The page as HTML."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    # The style sheet is the project's own text and goes in as it is; everything from a bundle is escaped.
-    style = (
-        Environment(undefined=StrictUndefined, loader=FileSystemLoader(_FOLDER))
-        .get_template("style.css")
-        .render(_colours())
-    )
     measured = [number for number, phase in bundle.phases.items() if phase.evaluation]
     context: dict[str, Any] = {
         "bundle": bundle,
         "head": _head(bundle),
         "phases": [_phase(bundle, number, phase) for number, phase in sorted(bundle.phases.items())],
+        "premise": premise.view(bundle.premise) if bundle.premise else None,
         "elsewhere": _elsewhere(bundle),
         "cost": cost.ledger(bundle),
         "plan": cost.plan(bundle),
@@ -88,9 +78,29 @@ def render(bundle: ReportBundle) -> str:
         "pins": _pins(bundle, measured),
         "chain_says": _chain(bundle),
     }
+    return environment().get_template("template.html.j2").render(context | {"style": style()})
+
+
+def environment() -> "Environment":
+    """Templates of this folder; all that goes into them is escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(_FOLDER),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def style() -> "Markup":
+    """The style sheet: the project's own text, which goes in as it is."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    return environment.get_template("template.html.j2").render(context | {"style": Markup(style)})
+    plain = Environment(undefined=StrictUndefined, loader=FileSystemLoader(_FOLDER))
+    return Markup(plain.get_template("style.css").render(_colours()))
 
 
 def write(bundle: ReportBundle, path: Path) -> None:

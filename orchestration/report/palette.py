@@ -48,6 +48,11 @@ MARKS = {
     "MARGINAL": Mark("MARGINAL", "≈", *_MARGINAL),
     "NO_GO": Mark("NO-GO", "✕", *_NO_GO),
     "INCONCLUSIVE": Mark("INCONCLUSIVE", "?", *_OPEN),
+    "stands": Mark("STANDS", "✓", *_GO),
+    "falls": Mark("FALLS", "✕", *_NO_GO),
+    "open": Mark("OPEN", "?", *_OPEN),
+    "holds": Mark("HOLDS", "✓", *_GO),
+    "fails": Mark("FAILS", "✕", *_NO_GO),
 }
 NOT_RUN = Mark("NOT RUN YET", "–", *_OPEN)
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -10,8 +11,10 @@ import yaml
 from orchestration import data_stage, phase_stage, tracking
 from orchestration.datasets import GENERATED, Dataset
 from orchestration.home import Home
+from orchestration.jobs import PREMISE
 from orchestration.profile import PROFILES
 from orchestration.resources import Foresight
+from tests.orchestration.experiments.audits import audit
 
 DATASET = Dataset(GENERATED, GENERATED)
 
@@ -25,6 +28,8 @@ class Workers:
         """What the next phase's worker ends with, in place of a result."""
         self.seconds: list[float] = []
         """How long each phase's worker was allowed to take."""
+        self.audit: dict[str, Any] = {}
+        """What the audit of the premise would measure, beyond what stands in its sample."""
 
     def __call__(self, context, command, *, cwd, each=None, left=None):
         stage = command.split("orchestration.worker ")[1].split()[0]
@@ -46,6 +51,9 @@ class Workers:
         if self.stops:
             stopped, self.stops = self.stops, None
             raise stopped
+        if said["stage"] == PREMISE:
+            measured = audit(profile=said["profile"]["name"], weights=said["weights"], **self.audit)
+            (job.parent / "audit.json").write_text(json.dumps(measured.document()))
         made = {"runs": {"dino_only": "run"}, "checkpoints": {"dino_only": "checkpoint"}}
         return {"numbers": {"loss": 0.5}, "pictures": [], **made}
 

@@ -51,6 +51,23 @@ def test_read_as_a_raster_the_towers_states_would_be_wrong(premerge):
     assert not torch.allclose(raw, output.pooler_output, atol=1e-2)
 
 
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_the_librarys_order_gives_the_towers_own_states(premerge, height, width):
+    frames = small.noise(1, 4, height, width)
+    raster = premerge(frames).tokens[0]
+    returned = tower_output(premerge, frames)[0].last_hidden_state.unflatten(0, (2, -1))
+    assert torch.equal(raster[:, premerge.library_order(height // 8, width // 8)], returned)
+
+
+def test_a_planted_object_is_in_its_place_in_raster_order_and_elsewhere_as_returned(premerge):
+    ground = torch.full((1, 2, 64, 64, 3), 90, dtype=torch.uint8)
+    planted = ground.clone()
+    planted[:, :, 40:48, 16:24] = 250  # the patch in row 5, column 2
+    moved = (premerge(planted).tokens - premerge(ground).tokens)[0, 0].norm(dim=-1)
+    assert divmod(int(moved.argmax()), 8) == (5, 2)
+    assert divmod(int(moved[premerge.library_order(8, 8)].argmax()), 8) != (5, 2)
+
+
 def test_a_stride_takes_the_pairs_that_begin_at_its_frames(premerge):
     frames = small.noise(1, 9, 48, 64)
     every = premerge(frames).tokens

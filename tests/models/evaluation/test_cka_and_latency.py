@@ -6,7 +6,16 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from models.evaluation.cka import cka, cka_metric, gram, minibatch_cka, permutation_null, unbiased_hsic
+from models.evaluation.cka import (
+    biased_hsic,
+    cka,
+    cka_metric,
+    gaussian_null,
+    gram,
+    minibatch_cka,
+    permutation_null,
+    unbiased_hsic,
+)
 from models.evaluation.inputs import MetricInputError
 from models.evaluation.latency import measure_latency
 
@@ -27,7 +36,36 @@ def test_independent_wide_features_give_about_nought_where_the_biased_form_gives
     k, kk = gram(first), gram(second)
     biased = (k * kk).sum() / np.sqrt((k * k).sum() * (kk * kk).sum())
     assert biased > 0.9
+    assert cka(first, second, "biased") == pytest.approx(biased)
     assert abs(cka(first, second)) < 0.05
+
+
+def test_biased_hsic_equals_its_definition():
+    rng = np.random.default_rng(0)
+    first, second = (rng.normal(size=(9, 4)) for _ in range(2))
+    k, kk, centre = first @ first.T, second @ second.T, np.eye(9) - 1 / 9
+    assert biased_hsic(k, kk) == pytest.approx(np.trace(k @ centre @ kk @ centre) / 64)
+
+
+@pytest.mark.parametrize("form", ["unbiased", "biased"])
+def test_the_jackknife_is_that_of_leaving_out_each_clip_in_turn(form):
+    rng = np.random.default_rng(1)
+    first = rng.normal(size=(20, 5))
+    second = first[:, :3] + rng.normal(size=(20, 3))
+    kept = [np.delete(np.arange(20), clip) for clip in range(20)]
+    left_out = np.array([cka(first[some], second[some], form) for some in kept])
+    error = np.sqrt(19 / 20 * ((left_out - left_out.mean()) ** 2).sum())
+    metric = cka_metric(first, second, permutations=5, form=form)
+    assert metric.high - metric.value == pytest.approx(1.96 * error)
+
+
+def test_chance_alone_gives_high_biased_values_while_clips_are_few():
+    """Of independent Gaussians the biased form tends to sqrt(d1 d2 / ((d1 + n) (d2 + n)))."""
+    means = {n: gaussian_null(n, (300, 100), 10) for n in (16, 64)}
+    for n, null in means.items():
+        expected = np.sqrt(300 * 100 / ((300 + n) * (100 + n)))
+        assert null["biased"].mean() == pytest.approx(expected, abs=0.02)
+        assert abs(null["unbiased"].mean()) < 0.03
 
 
 def test_rotation_and_scale_give_one():

@@ -1,0 +1,1 @@
+"""Experiments: declared before they run (config/experiments/), judged by the rule that was declared, and recorded."""
