@@ -35,7 +35,7 @@ def on_generated(profile: Profile, clips: int, progress: Progress = lambda *_: N
     from models.evaluation.segmenter import Segmenter
     from models.evaluation.semantic import SentenceEmbedder
 
-    heldout = _labelled(profile, profile.clips.seed + HELDOUT_OFFSET, clips)
+    heldout = generated(profile, clips)
     vlm: Any = load_encoder("qwen", profile.weights.folder("qwen"), stride=1)
 
     def captions(shown: np.ndarray) -> list[str]:
@@ -52,7 +52,7 @@ def on_generated(profile: Profile, clips: int, progress: Progress = lambda *_: N
     )
     stride = LTXVae.load(profile.weights.folder("vae")).geometry.temporal
     spatial = load_encoder("dinov2", profile.weights.folder("dinov2"), stride=stride)
-    probes = Probes.fit(spatial, vlm, _labelled(profile, profile.clips.seed, PROBED_CLIPS), profile.evaluation.seed)
+    probes = Probes.fit(spatial, vlm, generated(profile, PROBED_CLIPS, train=True), profile.evaluation.seed)
     return reactions(
         reference, captioner=captions, network=I3D(), probed=probes.reader(heldout), progress=progress
     )  # fmt: skip
@@ -74,10 +74,11 @@ def on_real(profile: Profile, clips: int, progress: Progress = lambda *_: None) 
     return reactions(reference, network=I3D(), progress=progress)
 
 
-def _labelled(profile: Profile, seed: int, clips: int) -> "Labelled":
-    """So many generated clips of the profile's size, with what is true of them."""
+def generated(profile: Profile, clips: int, *, train: bool = False) -> "Labelled":
+    """The first held-out (or train) generated clips of the profile's size, with what is true of them."""
     from models.evaluation.representation import Labelled
 
+    seed = profile.clips.seed + (0 if train else HELDOUT_OFFSET)
     sizes = profile.clips
     made = [render_clip(seed + number, frames=sizes.frames, size=sizes.size) for number in range(clips)]
     frames, masks = (np.stack([getattr(clip, name) for clip in made]) for name in ("frames", "masks"))
