@@ -1,7 +1,7 @@
 """A number with its interval, its N and its protocol (§6): the only form in which a figure leaves an evaluation.
 
 Protocol of the interval: 95%, over clips. Proportions, of values that are right or wrong: Wilson's; the difference of
-two on the same clips: the adjusted Wald interval of Bonett and Price (2012). Others: the studentised bootstrap of the
+two on the same clips: the adjusted Wald interval of Agresti and Min (2005). Others: the studentised bootstrap of the
 mean (Efron and Tibshirani 1993, 12.5), seeded, which follows a skew that other bootstraps miss.
 `models.evaluation.coverage` measures how often each holds the truth. A clip on which a metric is undefined is NaN and
 does not count; n says how many do. One clip has a value and no interval.
@@ -72,18 +72,19 @@ def paired_difference(
     difference = np.asarray(first, float) - np.asarray(second, float)
     metric = bootstrap(difference, seed, protocol)
     if proportion and metric.n > 1:
-        low, high = bonett_price(int((difference == 1).sum()), int((difference == -1).sum()), metric.n)
+        low, high = agresti_min(int((difference == 1).sum()), int((difference == -1).sum()), metric.n)
         metric = replace(metric, low=low, high=high)
     return replace(metric, protocol=f"paired over clips: {protocol}" if protocol else "paired over clips")
 
 
-def bonett_price(only_first: int, only_second: int, n: int, level: float = LEVEL) -> tuple[float, float]:
+def agresti_min(only_first: int, only_second: int, n: int, level: float = LEVEL) -> tuple[float, float]:
     """Interval of the difference of two proportions on the same n clips, from those on which only one of them is right.
 
-    One such clip among many shows nothing, and none at all leaves a doubt (Bonett and Price 2012, adjusted Wald).
+    One such clip among many shows nothing, and none at all leaves a doubt (Agresti and Min 2005: half a
+    clip is added to each of the four cases).
     """
     z = stats.norm.ppf((1 + level) / 2)
-    first, second = (only_first + 1) / (n + 2), (only_second + 1) / (n + 2)
+    first, second = (only_first + 0.5) / (n + 2), (only_second + 0.5) / (n + 2)
     half = z * np.sqrt((first + second - (first - second) ** 2) / (n + 2))
     return max(-1.0, float(first - second - half)), min(1.0, float(first - second + half))
 

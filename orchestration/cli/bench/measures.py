@@ -1,4 +1,4 @@
-"""`foresight bench intervals` and `fvd`: can the numbers of an evaluation be believed (design §6)?"""
+"""`foresight bench measure`, `intervals` and `fvd`: what an evaluation costs, and can its numbers be believed (§6)?"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +10,44 @@ from orchestration.cli.exits import exits, print_json
 
 if TYPE_CHECKING:
     from models.evaluation.fvd_bias import Bias
+
+
+def measure(
+    clips: Annotated[int, typer.Option(min=4, help="Generated clips.")] = 32,
+    few: Annotated[int, typer.Option(min=2, help="Of them behind LPIPS (vgg) and FVD.")] = 8,
+    as_json: Json = False,
+) -> None:
+    """Clips a second of an evaluation, where its time goes, and a count of frames that a network looked at twice.
+
+    Example: foresight bench measure --clips 16
+    """
+    with exits():
+        from models.bench.measure import measure as measured
+        from orchestration.display import Display
+        from orchestration.progress import Progress
+
+        with Display(typer.get_text_stream("stderr"), 1, quiet=as_json) as display:
+
+            def progress(what: str, done: int, total: int, numbers: dict[str, float]) -> None:
+                display.progress(Progress("measure", what, done, total, numbers))
+
+            found = measured(clips, min(few, clips), progress)
+    if as_json:
+        looks = {what: vars(one) for what, one in found.looks.items()}
+        figures = {**vars(found), "looks": looks, "clips_per_s": found.clips_per_s, "once": found.once}
+        print_json({"schema": SCHEMA, "bench": "measure", **figures})
+        return
+    whole = sum(found.seconds.values())
+    typer.echo(
+        f"{clips} generated clips in {len(found.sets)} sets: {', '.join(found.sets)}; with stand-ins, this machine"
+    )
+    typer.echo(f"{found.clips_per_s:.1f} clips/s, {whole:.1f} s in all")
+    for family, seconds in sorted(found.seconds.items(), key=lambda one: -one[1]):
+        about = f", {found.few} clips" if family in ("LPIPS (vgg)", "FVD") else ""
+        typer.echo(f"  {seconds / whole:6.1%}  {family}{about}")
+    for what, one in found.looks.items():
+        typer.echo(f"{what}: {one.given} given, {one.different} different, {one.looked} looked at")
+    typer.echo(f"nothing looked at twice (goal): {verdict(found.once)}")
 
 
 def intervals(
