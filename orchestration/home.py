@@ -84,6 +84,11 @@ class Home:
         return self.root / "runs" / "times.json"
 
     @property
+    def known(self) -> Path:
+        """What evaluations measured of clips, so that the same clips are not measured again."""
+        return self.root / "known.db"
+
+    @property
     def lock(self) -> Path:
         """Held while a run goes on."""
         return self.root / "lock"

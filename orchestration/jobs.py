@@ -26,7 +26,7 @@ _JUDGES = (
     *_TRAINS,
     "models/evaluation",
     "orchestration/clip_values.py",
-    *(f"{_STAGES}/{part}.py" for part in ("evaluation", "generation", "measures", "semantics", "shares")),
+    *(f"{_STAGES}/{part}.py" for part in ("evaluation", "generation", "known", "measures", "semantics", "shares")),
 )
 _AUDITS = (
     *(f"models/{part}" for part in ("frozen.py", "data", "encoders")),

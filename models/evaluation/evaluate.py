@@ -1,23 +1,27 @@
 """All metrics that a generated clip and its true clip allow, per clip, each computed once (§6).
 
-`Reference` holds what is computed of the true clips; every arm and baseline is compared with the same one.
+`Reference` holds what is computed of the true clips; every arm and baseline is compared with the same one. A frame is
+looked at once however often it comes, and what is known of the same clips from before is not measured again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
 import torch
 
 from models.evaluation import edges, iou, semantic, temporal
-from models.evaluation.inputs import MetricInputError, check_clips, check_pair, chunks, distinct
+from models.evaluation.inputs import MetricInputError, check_clips, check_pair, chunks
+from models.evaluation.known import Known
 from models.evaluation.lpips import Features, Lpips
 from models.evaluation.metric import Metric, bootstrap
 from models.evaluation.prompted import BoxPrompted
+from models.evaluation.seen import Seen
 from models.evaluation.segmenter import Segmenter
 from models.evaluation.semantic import SentenceEmbedder
 
-FEATURE_BYTES = 1_500_000_000  # the backbone's features of the true frames are kept up to here, else made again
+FEATURE_BYTES = 600_000_000  # the backbone's features of frames are kept up to here, else made again
+MASK_BYTES = 300_000_000  # so are their edges and their masks
 Values = dict[str, np.ndarray]
 
 
@@ -37,6 +41,7 @@ class Reference:
         segmenter: Segmenter | BoxPrompted | None = None,
         captions: Sequence[str | None] | None = None,
         embedder: SentenceEmbedder | None = None,
+        known: Known | None = None,
     ):
         self.frames = check_clips(frames, "reference")
         if masks is not None and masks.shape != frames.shape[:-1]:
@@ -45,8 +50,13 @@ class Reference:
             raise MetricInputError(f"{len(captions)} captions for {len(frames)} clips")
         self.lpips, self.segmenter, self.embedder = lpips, segmenter, embedder
         self.true_masks, self.captions = masks, captions
-        self._features: dict[int, Features] = {}
-        self._kept_bytes = 0
+        self.known = known
+        self.seen = {
+            "LPIPS (alex)": Seen(lpips.features, FEATURE_BYTES),
+            "edges": Seen(lambda shown: [torch.from_numpy(edges.thin_edges(shown[None])[0])], MASK_BYTES),
+        }
+        if isinstance(segmenter, Segmenter):
+            self.seen["segmenter"] = Seen(lambda shown: [torch.from_numpy(segmenter.masks(shown[None])[0])], MASK_BYTES)
 
     @property
     def chunks(self) -> list[slice]:
@@ -59,23 +69,29 @@ class Reference:
 
     def features(self, some: slice) -> Features:
         """Backbone features of a run of frames, one of `chunks`."""
-        if some.start in self._features:
-            return self._features[some.start]
-        made = _features(self.lpips, self._flat[some])
-        size = sum(layer.numel() * layer.element_size() for layer in made)
-        if self._kept_bytes + size <= FEATURE_BYTES:
-            self._features[some.start] = made
-            self._kept_bytes += size
-        return made
+        return self.seen["LPIPS (alex)"](self._flat[some])
+
+    def edges_of(self, clips: np.ndarray) -> np.ndarray:
+        """Thin edges of clips [N, T, H, W, 3] -> bool [N, T, H, W]."""
+        return self._frame_by_frame("edges", clips)
+
+    def masks_of(self, clips: np.ndarray) -> np.ndarray:
+        """The segmenter's masks of clips [N, T, H, W, 3] -> bool [N, T, H, W]."""
+        if isinstance(self.segmenter, BoxPrompted):  # its masks depend on the boxes, not on the frame alone
+            return self.segmenter.masks(clips)
+        return self._frame_by_frame("segmenter", clips)
+
+    def _frame_by_frame(self, what: str, clips: np.ndarray) -> np.ndarray:
+        return self.seen[what](clips.reshape(-1, *clips.shape[2:]))[0].numpy().reshape(clips.shape[:-1])
 
     @cached_property
     def edges(self) -> np.ndarray:
-        return edges.thin_edges(self.frames)
+        return self.edges_of(self.frames)
 
     @cached_property
     def segmented(self) -> np.ndarray | None:
         """The segmenter's masks of the true frames."""
-        return self.segmenter.masks(self.frames) if self.segmenter else None
+        return self.masks_of(self.frames) if self.segmenter else None
 
     @property
     def masks(self) -> np.ndarray | None:
@@ -126,7 +142,7 @@ class Reference:
         flat, last = generated.reshape(-1, *generated.shape[2:]), None
         distances, steps = [], []
         for some in self.chunks:
-            made = _features(self.lpips, flat[some])
+            made = self.seen["LPIPS (alex)"](flat[some])
             distances.append(self.lpips.between(self.features(some), made))
             steps.append(self._steps(last, made))
             last = _last(made)
@@ -162,12 +178,6 @@ class Reference:
         return iou.PROTOCOL if self.true_masks is not None else iou.PROTOCOL_WITHOUT_TRUTH
 
 
-def _features(lpips: Lpips, frames: np.ndarray) -> Features:
-    """Backbone features of frames [F, H, W, 3]."""
-    shown, places = distinct(frames[None])
-    return [layer[places[0]] for layer in lpips.features(shown)]
-
-
 def _last(made: Features) -> Features:
     """Of the last frame alone."""
     return [layer[-1:].clone() for layer in made]
@@ -184,20 +194,61 @@ def reconstruction_metrics(
         MetricInputError: other numbers, lengths or sizes of clips, NaN pixels, a wrong value range.
     """
     check_pair(reference.frames, generated)
-    values = reference.perceptual(generated)
-    values["edge_f1"] = edges.edge_f1(reference.edges, edges.thin_edges(generated))
-    values["dynamic_degree"] = temporal.dynamic_degree(generated)
-    values["dynamic_degree_true"] = temporal.dynamic_degree(reference.frames)
+    if reference.known is None or isinstance(reference.segmenter, BoxPrompted):  # boxes are in no row's key
+        values = _measured(reference, generated)
+    else:
+        values = _known(reference, generated, reference.known, reference.segmenter)
+    if captions is not None and reference.caption_vectors is not None and reference.embedder is not None:
+        values |= semantic.consistency(reference.embedder.embed(captions), reference.caption_vectors)
+    return values
+
+
+def _edges(reference: Reference, generated: np.ndarray) -> Values:
+    return {"edge_f1": edges.edge_f1(reference.edges, reference.edges_of(generated))}
+
+
+def _motion(reference: Reference, generated: np.ndarray) -> Values:
+    clips = {"dynamic_degree": generated, "dynamic_degree_true": reference.frames}
+    return {name: temporal.dynamic_degree(shown) for name, shown in clips.items()}
+
+
+def _objects(reference: Reference, generated: np.ndarray) -> Values:
+    values = {}
     if reference.segmenter is not None and reference.masks is not None:
-        values["spatial_iou"] = iou.mask_iou(reference.masks, reference.segmenter.masks(generated))
+        values["spatial_iou"] = iou.mask_iou(reference.masks, reference.masks_of(generated))
     if reference.ceiling is not None:
         values["spatial_iou_ceiling"] = reference.ceiling
     if reference.from_boxes is not None:
         values["spatial_iou_null"] = reference.from_boxes
         values["spatial_iou_lift"] = values["spatial_iou"] - reference.from_boxes
-    if captions is not None and reference.caption_vectors is not None and reference.embedder is not None:
-        values |= semantic.consistency(reference.embedder.embed(captions), reference.caption_vectors)
     return values
+
+
+FAMILIES: dict[str, Callable[[Reference, np.ndarray], Values]] = {
+    "LPIPS and its variance": lambda reference, generated: reference.perceptual(generated),
+    "Edge F1": _edges,
+    "dynamic degree": _motion,
+    "Spatial IoU": _objects,
+}
+"""What is measured of frames alone, family by family."""
+
+
+def _measured(reference: Reference, generated: np.ndarray) -> Values:
+    return {name: value for family in FAMILIES.values() for name, value in family(reference, generated).items()}
+
+
+def _known(reference: Reference, generated: np.ndarray, known: Known, segmenter: Segmenter | None) -> Values:
+    """What is known of these very clips and networks, else what is measured now, which is then known."""
+    networks = f"{reference.lpips.weights_sha256} {segmenter.weights_sha256 if segmenter else 'no segmenter'}"
+    sides = [reference.frames, generated, *([] if reference.true_masks is None else [reference.true_masks])]
+    keys = [known.key(networks, *clip) for clip in zip(*sides, strict=True)]
+
+    def rows() -> list[dict[str, float]]:
+        values = _measured(reference, generated)
+        return [{name: float(value[clip]) for name, value in values.items()} for clip in range(len(generated))]
+
+    found = known.rows(keys, rows)
+    return {name: np.array([row[name] for row in found], np.float64) for name in found[0]}
 
 
 def summarise(values: Values, protocols: dict[str, str], seed: int = 0) -> dict[str, Metric]:

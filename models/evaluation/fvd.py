@@ -16,10 +16,11 @@ from torch.nn import functional as F
 from models.evaluation.i3d import SHORTEST, SIZE
 from models.evaluation.inputs import MetricInputError, check_clips, chunks
 from models.evaluation.lpips import to_signed
-from models.evaluation.metric import Metric, point
+from models.evaluation.metric import Metric
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 ENOUGH = 256
+RESAMPLES = 200
 PROTOCOL = (
     "I3D Kinetics-400 logits, 224x224, clips under 16 frames lengthened by their last, N {true} true, {made} generated"
 )
@@ -79,13 +80,11 @@ def _mean_and_root(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, root
 
 
-def fvd(true: np.ndarray, generated: np.ndarray, seed: int = 0, resamples: int = 0) -> tuple[str, Metric]:
+def fvd(true: np.ndarray, generated: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> tuple[str, Metric]:
     """The name that the number may bear, and the number, from logits [N, 400] of true and generated clips."""
     protocol = PROTOCOL.format(true=len(true), made=len(generated))
     n = min(len(true), len(generated))
     value = frechet_distance(true, generated)
-    if not resamples:
-        return fvd_name(n), point(value, n, protocol)
     rng = np.random.default_rng(seed)
     pairs = ((_redrawn(true, rng), _redrawn(generated, rng)) for _ in range(resamples))
     drawn = np.array([frechet_distance(*pair) for pair in pairs])

@@ -17,13 +17,28 @@ def check_clips(frames: np.ndarray, what: str) -> np.ndarray:
     """The same array, if it is clips of RGB bytes.
 
     Raises:
-        MetricInputError: another shape, another type, NaN pixels, or a value range that is not 0..255.
+        MetricInputError: another shape, another type, NaN pixels, or a value range that is not 0..255, also where it
+            shows only in what a cast to bytes left: nothing but 0 and 1, or these and 255.
     """
     if not isinstance(frames, np.ndarray) or frames.ndim != 5 or frames.shape[-1] != 3 or 0 in frames.shape:
         raise MetricInputError(f"{what}: clips are [N,T,H,W,3], not {getattr(frames, 'shape', type(frames).__name__)}")
     if frames.dtype != np.uint8:
         raise MetricInputError(f"{what}: {_why_not_bytes(frames)}")
+    if (cast := _cast_from(frames)) is not None:
+        raise MetricInputError(f"{what}: {cast}; scale to 0..255 before the cast to bytes")
     return frames
+
+
+def _cast_from(frames: np.ndarray) -> str | None:
+    """What range bytes seem to have been cast from without being scaled, if they do."""
+    first = frames[0, 0]
+    if ((first > 1) & (first < 255)).any():  # nearly every clip ends here
+        return None
+    ones, between = (frames == 1).any(), ((frames > 1) & (frames < 255)).any()
+    if not ones or between:
+        return None
+    high = frames.max()
+    return "every byte is 0 or 1, as of [0, 1]" if high == 1 else "every byte is 0, 1 or 255, as of [-1, 1]"
 
 
 def _why_not_bytes(frames: np.ndarray) -> str:

@@ -33,12 +33,19 @@ class Latency:
     reserved_gb: float | None
 
     def metric(self, quantile: float = 0.5) -> Metric:
-        """A quantile in seconds; its interval is of order statistics, free of any assumption on the distribution."""
+        """A quantile in seconds; its interval is of order statistics, free of any assumption on the distribution.
+
+        So few calls may reach neither end far enough: the 95th of 100 lies beyond all of 50 calls too often for 95%.
+        Then there is no interval, and the protocol says how many calls would give one.
+        """
         ordered, n = np.sort(self.seconds), len(self.seconds)
-        low, high = (int(rank) for rank in stats.binom.ppf([0.025, 0.975], n, quantile))
         protocol = f"p{100 * quantile:.0f} of {n} calls after {WARM_UP} of warm-up; {self.setting}"
         value = float(np.quantile(ordered, quantile))
-        return Metric(value, float(ordered[max(low - 1, 0)]), float(ordered[min(high, n - 1)]), n, protocol)
+        low, high = (int(rank) for rank in stats.binom.ppf([0.025, 0.975], n, quantile))
+        if low < 1 or high > n - 1:
+            needed = int(np.ceil(np.log(0.025) / np.log(max(quantile, 1 - quantile))))
+            return point(value, n, f"{protocol}; no interval of fewer than {needed} calls")
+        return Metric(value, float(ordered[low - 1]), float(ordered[high]), n, protocol)
 
     def memory_metric(self) -> Metric:
         """Peak memory in GB; the protocol says which memory."""

@@ -1,9 +1,10 @@
 """A number with its interval, its N and its protocol (§6): the only form in which a figure leaves an evaluation.
 
 Protocol of the interval: 95%, over clips. Proportions, of values that are right or wrong: Wilson's; the difference of
-two on the same clips: the adjusted Wald interval of Bonett and Price (2012). Others: BCa bootstrap of the mean with the
-percentiles widened as Student's t is wider than a normal (Hesterberg 2015), seeded. A clip on which a metric is
-undefined is NaN and does not count; n says how many do. One clip has a value and no interval.
+two on the same clips: the adjusted Wald interval of Agresti and Min (2005). Others: the studentised bootstrap of the
+mean (Efron and Tibshirani 1993, 12.5), seeded, which follows a skew that other bootstraps miss.
+`models.evaluation.coverage` measures how often each holds the truth. A clip on which a metric is undefined is NaN and
+does not count; n says how many do. One clip has a value and no interval.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -54,7 +55,7 @@ def bootstrap(
     elif np.ptp(values) <= ROUNDING * max(1.0, abs(mean)):
         low = high = mean
     else:
-        low, high = _bca(values, np.random.default_rng(seed), resamples)
+        low, high = _studentised(values, np.random.default_rng(seed), resamples)
     return Metric(mean, float(low), float(high), n, protocol)
 
 
@@ -71,18 +72,19 @@ def paired_difference(
     difference = np.asarray(first, float) - np.asarray(second, float)
     metric = bootstrap(difference, seed, protocol)
     if proportion and metric.n > 1:
-        low, high = bonett_price(int((difference == 1).sum()), int((difference == -1).sum()), metric.n)
+        low, high = agresti_min(int((difference == 1).sum()), int((difference == -1).sum()), metric.n)
         metric = replace(metric, low=low, high=high)
     return replace(metric, protocol=f"paired over clips: {protocol}" if protocol else "paired over clips")
 
 
-def bonett_price(only_first: int, only_second: int, n: int, level: float = LEVEL) -> tuple[float, float]:
+def agresti_min(only_first: int, only_second: int, n: int, level: float = LEVEL) -> tuple[float, float]:
     """Interval of the difference of two proportions on the same n clips, from those on which only one of them is right.
 
-    One such clip among many shows nothing, and none at all leaves a doubt (Bonett and Price 2012, adjusted Wald).
+    One such clip among many shows nothing, and none at all leaves a doubt (Agresti and Min 2005: half a
+    clip is added to each of the four cases).
     """
     z = stats.norm.ppf((1 + level) / 2)
-    first, second = (only_first + 1) / (n + 2), (only_second + 1) / (n + 2)
+    first, second = (only_first + 0.5) / (n + 2), (only_second + 0.5) / (n + 2)
     half = z * np.sqrt((first + second - (first - second) ** 2) / (n + 2))
     return max(-1.0, float(first - second - half)), min(1.0, float(first - second + half))
 
@@ -96,18 +98,17 @@ def wilson(right: int, n: int, level: float = LEVEL) -> tuple[float, float]:
     return max(0.0, float(centre - half)), min(1.0, float(centre + half))
 
 
-def _bca(values: np.ndarray, rng: np.random.Generator, resamples: int) -> tuple[float, float]:
-    n = len(values)
-    means = values[rng.integers(0, n, (resamples, n))].mean(1)
-    below = np.clip((means < values.mean()).mean(), 1 / resamples, 1 - 1 / resamples)
-    bias = stats.norm.ppf(below)
-    leave_one_out = values.mean() + (values.mean() - values) / (n - 1)
-    deviation = leave_one_out.mean() - leave_one_out
-    acceleration = (deviation**3).sum() / (6 * (deviation**2).sum() ** 1.5)
-    wide = np.sqrt(n / (n - 1)) * stats.t.ppf((1 + LEVEL) / 2, n - 1)
-    shifted = bias + np.array([-wide, wide])
-    # Far out the BCa map folds back; there the plain percentile is kept.
-    bent = 1 - acceleration * shifted
-    quantiles = stats.norm.cdf(bias + np.where(bent > 0.1, shifted / np.maximum(bent, 0.1), shifted))
-    low, high = np.quantile(means, quantiles)
-    return float(low), float(high)
+def _studentised(values: np.ndarray, rng: np.random.Generator, resamples: int) -> tuple[float, float]:
+    """Where the mean may lie, from how far resampled means stray in units of their own deviation.
+
+    Both constants were chosen on simulated clips (ADR 10). A resample that drew hardly anything but equal values would
+    stray without end, so its deviation counts as at least half of the sample's. The deviation itself is uncertain in a
+    small sample: the interval is widened by half of what Student's t is wider than a normal. No mean of clips lies
+    outside their values.
+    """
+    n, mean, deviation = len(values), values.mean(), values.std(ddof=1)
+    drawn = values[rng.integers(0, n, (resamples, n))]
+    astray = (drawn.mean(1) - mean) / np.maximum(drawn.std(1, ddof=1), deviation / 2)
+    wider = np.sqrt(stats.t.ppf((1 + LEVEL) / 2, n - 1) / stats.norm.ppf((1 + LEVEL) / 2))
+    above, below = np.quantile(astray, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) * deviation * wider
+    return max(values.min(), mean - below), min(values.max(), mean - above)

@@ -1,7 +1,8 @@
 """What each metric makes of clips that are spoiled in a known way: its value, and on how many clips it saw it.
 
-Temporal ordering, direction, BBox IoU and mAP are not here: they are read from the frozen representation and the
-conditioning, and never see a generated frame.
+Temporal ordering, direction, BBox IoU and mAP never see a generated frame in an evaluation: there they are read from
+stored tokens and the conditioning. Here probes read them from the tokens of the spoiled clips, encoded anew
+(`models.evaluation.representation`).
 """
 
 from collections.abc import Callable
@@ -14,9 +15,12 @@ from models.evaluation.evaluate import Reference, Values, reconstruction_metrics
 from models.evaluation.fvd import frechet_distance, fvd_name, logits
 from models.evaluation.lpips import Lpips, clip_lpips
 from models.evaluation.metric import Metric, bootstrap, point
+from models.evaluation.probes import PROPORTIONS
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 Captioner = Callable[[np.ndarray], list[str]]
+Probed = Callable[[np.ndarray], tuple[Values, float]]
+"""Per-clip values that probes read of the tokens of clips, and mAP@0.5 of them all."""
 UNTOUCHED = "untouched"
 BETTER = {
     "lpips": "lower",
@@ -26,6 +30,9 @@ BETTER = {
     "semantic_consistency": "higher",
     "temporal_lpips_variance": "lower",
     "dynamic_degree": "higher",
+    "bbox_iou": "higher",
+    "temporal_ordering": "higher",
+    "direction": "higher",
 }
 """Which way a metric is read. The dynamic degree is no mark of quality; less motion is counted as worse."""
 SAME = 1e-6
@@ -52,6 +59,7 @@ def reactions(
     *,
     captioner: Captioner | None = None,
     network: Callable | None = None,
+    probed: Probed | None = None,
     seed: int = 0,
     progress: Progress = lambda *_: None,
 ) -> Table:
@@ -61,6 +69,7 @@ def reactions(
         reference: the true clips; objects are removed only where it has true masks.
         captioner: for semantic consistency; the reference then has captions and an embedder.
         network: I3D, for FVD.
+        probed: for what is read from the frozen representation.
     """
     vgg, masks = Lpips("vgg"), reference.true_masks
     wanted = {name: one for name, one in DISTURBANCES.items() if masks is not None or not one.needs_masks}
@@ -70,16 +79,21 @@ def reactions(
     table: Table = {}
     for done, (name, clips) in enumerate(spoiled.items()):
         values = reconstruction_metrics(reference, clips, captioner(clips) if captioner else None)
-        found[name] = values | {"lpips_vgg": clip_lpips(vgg, reference.frames, clips)}
+        read, mean_precision = probed(clips) if probed else ({}, None)
+        found[name] = values | {"lpips_vgg": clip_lpips(vgg, reference.frames, clips)} | read
         table[name] = {
             metric: Reaction(
-                bootstrap(found[name][metric], seed), _balance(metric, found[UNTOUCHED][metric], found[name][metric])
+                bootstrap(found[name][metric], seed, proportion=metric in PROPORTIONS),
+                _balance(metric, found[UNTOUCHED][metric], found[name][metric]),
             )
             for metric in BETTER
             if metric in found[name]
         }
+        if mean_precision is not None:
+            table[name]["map50"] = Reaction(point(mean_precision, len(clips), ""), None)
         if network and true_logits is not None:
-            distance = frechet_distance(true_logits, logits(network, clips))
+            made_logits = true_logits if name == UNTOUCHED else logits(network, clips)
+            distance = frechet_distance(true_logits, made_logits)
             table[name][fvd_name(len(clips))] = Reaction(point(distance, len(clips), ""), None)
         progress("disturbances", done + 1, len(spoiled), {})
     return table

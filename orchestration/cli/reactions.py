@@ -10,6 +10,9 @@ from orchestration.cli.exits import exits, print_json
 if TYPE_CHECKING:
     from models.evaluation.reactions import Table
 
+PIPED_WIDTH = 240
+"""Columns of a table that goes into a pipe."""
+
 
 def reactions(
     clips: Annotated[int, typer.Option(min=3, help="Clips of each kind.")] = 24,
@@ -76,15 +79,16 @@ def _print(kind: str, table: "Table") -> None:
     from rich.table import Table as Grid
 
     names = list(dict.fromkeys(name for row in table.values() for name in row))
-    grid = Grid(
-        box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, title=kind.replace("_", " "), title_justify="left"
-    )
-    grid.add_column("", no_wrap=True)
+    terminal = Console().is_terminal
+    console = Console(highlight=False, width=None if terminal else PIPED_WIDTH)
+    # In a pipe the table is Markdown, to stand in a document as it is.
+    grid = Grid(box=box.SIMPLE_HEAD if terminal else box.MARKDOWN, pad_edge=not terminal, collapse_padding=terminal)
+    grid.add_column(kind.replace("_", " "), no_wrap=True)
+    for disturbance in table:
+        grid.add_column(disturbance, justify="right")
     for name in names:
-        grid.add_column(name.replace("_", " "), justify="right")
-    for disturbance, row in table.items():
-        grid.add_row(disturbance, *(_cell(row.get(name)) for name in names))
-    Console(highlight=False).print(grid)
+        grid.add_row(name.replace("_", " "), *(_cell(row.get(name)) for row in table.values()))
+    console.print(grid)
 
 
 def _cell(reaction: Any) -> str:

@@ -94,6 +94,7 @@ class _Evaluation:
         from models.evaluation.lpips import Lpips
         from models.evaluation.semantic import SentenceEmbedder
         from orchestration.stages import measures
+        from orchestration.stages.known import known
 
         embedder = SentenceEmbedder() if self.job.phase == 2 else None
         index = self.inputs.shards.index.set_index("clip_id").loc[self.ids]
@@ -104,6 +105,7 @@ class _Evaluation:
             segmenter=measures.segmenter(self.job, self.inputs, self.ids),
             captions=self.inputs.caption(self.true) if embedder else None,
             embedder=embedder,
+            known=known(self.job, "frames", "models/evaluation", "models/frozen.py"),
         )
         all_clips, values, captions = {**made.arms, **made.baselines}, {}, {}
         for done, (name, clips) in enumerate(all_clips.items()):

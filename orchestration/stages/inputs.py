@@ -147,11 +147,26 @@ class Inputs:
         return torch.cat(parts).numpy()
 
     def caption(self, frames: np.ndarray) -> list[str]:
-        """The VLM's captions of uint8 [N, T, H, W, 3]."""
+        """The VLM's captions of uint8 [N, T, H, W, 3]; what it said of the same clips before is not asked again."""
         import torch
 
+        from orchestration.stages.known import known
+
         size, clips = self.job.profile.evaluation.batch, torch.from_numpy(np.ascontiguousarray(frames))
-        return [text for some in clips.split(size) for text in self.qwen.caption(some.to(self.job.profile.device))]
+        said = known(
+            self.job,
+            "captions",
+            "models/encoders",
+            "models/frozen.py",
+            weights=self.qwen.weights_sha256,
+            precision=self.job.profile.weights.qwen.precision,
+            batch=size,
+        )
+
+        def captions() -> list[str]:
+            return [text for some in clips.split(size) for text in self.qwen.caption(some.to(self.job.profile.device))]
+
+        return said.rows([said.key(clip) for clip in frames], captions)
 
     def _captions(self, ids: Sequence[str]) -> Any:
         """A reader of pooled caption embeddings, made once for all clips: T5 over short texts is quick.

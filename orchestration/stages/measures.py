@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from models.encoders.base import Tokens
-from models.evaluation.metric import Metric, bootstrap, point
+from models.evaluation.metric import Metric, bootstrap
 from models.training.data import TrainingData
 from models.training.generator import Adapted
 from models.training.recipe import load_fusion
@@ -60,7 +60,7 @@ def boxes(job: Job, inputs: Inputs, train: Sequence[str], ids: Sequence[str]) ->
     overlap = box.box_iou(true["h"], found)
     metrics = {
         "bbox_iou": bootstrap(overlap, job.profile.evaluation.seed, box.BOX_PROTOCOL),
-        "map50": point(box.map50(true["h"], found), len(ids), box.MAP_PROTOCOL),
+        "map50": box.map50_metric(true["h"], found, job.profile.evaluation.seed),
     }
     return metrics, {"bbox_iou": overlap}
 

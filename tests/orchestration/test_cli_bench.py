@@ -6,8 +6,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from models.bench import encode, inference, loop, training
+from models.bench import encode, inference, loop, measure, training
 from models.bench.figures import CallFigure, LeftOut, PhaseFigure
+from models.evaluation import coverage, fvd, fvd_bias, i3d
 from orchestration.cli.bench import bench_app
 
 app = typer.Typer()
@@ -21,6 +22,7 @@ def bench(*arguments: str):
 
 
 def documented(*arguments: str):
+    """The document of a command, which holds nothing else on stdout."""
     done = bench(*arguments, "--json")
     assert done.exit_code == 0, done.output
     document = json.loads(done.stdout)
@@ -61,6 +63,41 @@ def test_small_sizes_are_told_and_not_judged(name, goals):
     document = documented(name, "--size", "small")
     assert [goal["met"] for goal in document["goals"]] == [None] * goals
     assert len(document["training"]) == (name == "vram")
+
+
+def test_coverage_is_told_with_its_own_uncertainty(monkeypatch):
+    tables = [coverage.Coverage("lpips", 20, 2000, 30, 90), coverage.Coverage("lpips", 64, 2000, 40, 160)]
+    monkeypatch.setattr(coverage, "measure", lambda **_: tables)
+    told = bench("intervals").stdout
+    assert "20 clips: 94.0% of 2000 (92.9% .. 95.0%), truth below 1.5%, above 4.5%; met" in told
+    assert "64 clips: 90.0% of 2000 (88.6% .. 91.2%), truth below 2.0%, above 8.0%; missed" in told
+    table = documented("intervals")["table"]
+    assert [(one["n"], one["share"], one["holds"]) for one in table] == [(20, 0.94, True), (64, 0.9, False)]
+
+
+def test_where_the_time_of_an_evaluation_goes(monkeypatch):
+    looks = {"edges": measure.Looks(360, 148, 148), "captions (clips)": measure.Looks(40, 33, 32)}
+    figure = measure.MeasureFigure(8, ("made", "shuffled"), 2, {"FVD": 3.0, "Edge F1": 1.0}, looks)
+    monkeypatch.setattr(measure, "measure", lambda *_: figure)
+    told = bench("measure", "--clips", "8", "--few", "2").stdout
+    assert "4.0 clips/s, 4.0 s in all" in told
+    assert "75.0%  FVD, 2 clips" in told
+    assert "edges: 360 given, 148 different, 148 looked at" in told
+    assert "nothing looked at twice (goal): missed" in told
+    document = documented("measure")
+    assert (document["clips_per_s"], document["once"]) == (4.0, False)
+
+
+def test_fvd_against_the_number_of_clips(monkeypatch, tmp_path):
+    table = [fvd_bias.Bias(8, (0.4, 0.1), (0.38, 0.1)), fvd_bias.Bias(256, None, (0.01, 0.002))]
+    monkeypatch.setattr(fvd_bias, "bias", lambda _: table)
+    monkeypatch.setattr(fvd, "logits", lambda *_: None)
+    monkeypatch.setattr(i3d, "I3D", lambda: None)
+    told = bench("fvd", "--clips", "16", "--out", str(tmp_path / "deep" / "bias.png")).stdout
+    assert "N     8: between clips 0.4 (sd 0.1); between draws of their normal 0.38 (sd 0.1); fvd_small8" in told
+    assert "N   256: between clips -; between draws of their normal 0.01 (sd 0.002)\n" in told
+    assert (tmp_path / "deep" / "bias.png").read_bytes().startswith(b"\x89PNG")
+    assert [row["gates"] for row in documented("fvd", "--clips", "16")["table"]] == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from models.evaluation.cka import (
     unbiased_hsic,
 )
 from models.evaluation.inputs import MetricInputError
-from models.evaluation.latency import measure_latency
+from models.evaluation.latency import Latency, measure_latency
 
 
 def test_hsic_equals_its_definition_as_a_u_statistic():
@@ -108,6 +108,8 @@ def test_latency_and_its_memory_are_what_they_are_called():
     latency = measure_latency(call, "sleeping, serial", calls=60)
     assert len(calls) == 65
     median, tail = latency.metric(), latency.metric(0.95)
+    assert (tail.low, tail.high) == (None, None)
+    assert tail.protocol.endswith("no interval of fewer than 72 calls")
     assert 0.001 <= median.low <= median.value <= median.high < 0.02
     assert tail.value > 3 * median.value
     assert median.protocol == "p50 of 60 calls after 5 of warm-up; sleeping, serial"
@@ -116,3 +118,18 @@ def test_latency_and_its_memory_are_what_they_are_called():
     assert 0.05 < memory.value < 100
     with pytest.raises(ValueError, match="at least 50"):
         measure_latency(call, "", calls=10)
+
+
+@pytest.mark.parametrize(("quantile", "calls"), [(0.5, 50), (0.5, 128), (0.95, 100), (0.95, 400)])
+def test_the_interval_of_a_quantile_covers(quantile, calls):
+    rng, truth = np.random.default_rng(0), -np.log(1 - quantile)
+    timed = [Latency(rng.exponential(1.0, calls), "", "", 0.0, None).metric(quantile) for _ in range(3000)]
+    covered = np.mean([one.low <= truth <= one.high for one in timed])
+    assert 0.93 <= covered <= 0.985  # ranks are whole: with few calls beyond it an interval is a little wide
+
+
+def test_so_many_calls_as_are_asked_for_give_an_interval():
+    seconds = np.random.default_rng(0).exponential(1.0, 74)
+    found = [Latency(seconds[:n], "", "", 0.0, None).metric(0.95).low for n in (60, 72, 74)]
+    assert found[0] is None
+    assert found[2] is not None

@@ -109,6 +109,21 @@ def test_wrong_values_are_named(moving_square):
         check_clips(frames.astype(np.int16), "x")
 
 
+@pytest.mark.parametrize(("scale", "says"), [((0, 1), r"as of \[0, 1\]"), ((-1, 1), r"as of \[-1, 1\]")])
+def test_bytes_cast_from_another_range_are_detected(scale, says, moving_square):
+    low, high = scale
+    unscaled = moving_square[0] / 255 * (high - low) + low
+    unscaled[0, 0, :4, :4], unscaled[0, 0, 4:8, :4] = low, high
+    with pytest.raises(MetricInputError, match=says):
+        check_clips(unscaled.astype(np.int64).astype(np.uint8), "x")
+
+
+@pytest.mark.parametrize("values", [(0,), (255,), (0, 255), (0, 1, 2)])
+def test_black_white_and_dark_clips_are_clips(values):
+    frames = np.resize(np.array(values, np.uint8), (1, 2, 8, 8, 3))
+    assert check_clips(frames, "x") is frames
+
+
 def test_decoded_clips_become_bytes():
     video = np.linspace(-1.2, 1.2, 2 * 3 * 3 * 4 * 4, dtype=np.float32).reshape(2, 3, 3, 4, 4)
     frames = to_bytes(video)

@@ -1,9 +1,13 @@
 """LPIPS: the published network with the published weights; the fast path gives its numbers; bad input is refused."""
 
+import os
+from pathlib import Path
+
 import lpips as package
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
@@ -11,6 +15,16 @@ from models import weights
 from models.evaluation.inputs import MetricInputError
 from models.evaluation.lpips import Lpips, clip_lpips, to_signed
 from tests.models.evaluation.conftest import fetched
+
+NAMES = ("ref", "p0", "p1")
+BACKBONES = {  # width, stride and padding of each convolution, a number where pixels are pooled, and what layers count
+    "alex": ("AlexNet_0", [(64, 4, 2), 3, (192, 1, 2), 3, (384, 1, 1), (256, 1, 1), (256, 1, 1)], range(5)),
+    "vgg": (
+        "VGG16_0",
+        [*2 * [(64, 1, 1)], 2, *2 * [(128, 1, 1)], 2, *3 * [(256, 1, 1)], 2, *3 * [(512, 1, 1)], 2, *3 * [(512, 1, 1)]],
+        (1, 3, 6, 9, 12),
+    ),
+}
 
 
 def noisy(frames: np.ndarray, amount: float) -> np.ndarray:
@@ -21,28 +35,47 @@ def noisy(frames: np.ndarray, amount: float) -> np.ndarray:
 def definition(net: str, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     """LPIPS from the paper's formula, written anew on the fetched arrays."""
     arrays = load_file(weights.path(f"lpips_{net}"))
+    name, plan, taken = BACKBONES[net]
     shift, scale = torch.tensor([-0.030, -0.088, -0.188]), torch.tensor([0.458, 0.448, 0.450])
     seen = []
     for x in (first, second):
-        x, layers = (x - shift.view(1, 3, 1, 1)) / scale.view(1, 3, 1, 1), []
-        plan = ["64", "M", "192", "M", "384", "256", "256"]
-        for k, conv in enumerate(p for p in plan if p != "M"):
-            kernel, bias = arrays[f"AlexNet_0.Conv_{k}.kernel"], arrays[f"AlexNet_0.Conv_{k}.bias"]
-            assert kernel.shape[0] == int(conv)
-            stride, padding = ((4, 2), (1, 2), (1, 1), (1, 1), (1, 1))[k]
+        x, layers, k = (x - shift.view(1, 3, 1, 1)) / scale.view(1, 3, 1, 1), [], 0
+        for step in plan:
+            if isinstance(step, int):
+                x = nn.functional.max_pool2d(x, step, 2)
+                continue
+            width, stride, padding = step
+            kernel, bias = arrays[f"{name}.Conv_{k}.kernel"], arrays[f"{name}.Conv_{k}.bias"]
+            assert kernel.shape[0] == width
             x = nn.functional.conv2d(x, kernel, bias, stride, padding).relu()
-            layers.append(x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10))
-            x = nn.functional.max_pool2d(x, 3, 2) if k < 2 else x
+            if k in taken:
+                layers.append(x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10))
+            k += 1
         seen.append(layers)
     heads = [arrays[f"NetLinLayer_{k}.Conv_0.kernel"].flatten() for k in range(5)]
     return sum(((a - b).square().mean((2, 3)) @ head for a, b, head in zip(*seen, heads, strict=True)), torch.zeros(1))
 
 
-def test_equals_the_formula_on_the_fetched_arrays(lpips_alex):
+@pytest.mark.parametrize("net", ["alex", "vgg"])
+def test_equals_the_formula_on_the_fetched_arrays(net):
+    fetched(f"lpips_{net}")
     torch.manual_seed(0)
     first, second = torch.rand(2, 2, 3, 64, 64) * 2 - 1
     with torch.no_grad():
-        torch.testing.assert_close(lpips_alex(first, second), definition("alex", first, second), rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(Lpips(net)(first, second), definition(net, first, second), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("net", "near", "far"), [("alex", 0.138, 0.722), ("vgg", 0.422, 0.569)])
+def test_gives_the_distances_that_the_lpips_repository_publishes(net, near, far):
+    """Its three example images are in no package: the test runs where a clone of that repository is at hand."""
+    folder = Path(os.environ.get("LPIPS_REPOSITORY", "")) / "imgs"
+    if not (folder / "ex_ref.png").is_file():
+        pytest.skip("the LPIPS repository's example images are not here; set LPIPS_REPOSITORY to a clone of it")
+    fetched(f"lpips_{net}")
+    ref, p0, p1 = (to_signed(np.asarray(Image.open(folder / f"ex_{n}.png").convert("RGB"))[None]) for n in NAMES)
+    with torch.no_grad():
+        assert Lpips(net)(ref, p1).item() == pytest.approx(near, abs=0.001)
+        assert Lpips(net)(ref, p0).item() == pytest.approx(far, abs=0.001)
 
 
 @pytest.mark.parametrize("net", ["alex", "vgg"])
