@@ -33,7 +33,7 @@ class Kind:
     def interval(self, values: np.ndarray, seed: int, resamples: int) -> Metric:
         """As an evaluation gives it."""
         if values.ndim == 2:
-            return paired_difference(*values, seed, proportion=self.proportion)
+            return paired_difference(values[0], values[1], seed, proportion=self.proportion)
         return bootstrap(values, seed, resamples=resamples, proportion=self.proportion)
 
 

@@ -45,7 +45,7 @@ def bias(logits: np.ndarray, sizes: Sequence[int] = SIZES, *, repeats: int = REP
     centred = logits - logits.mean(0)
     # The clips span fewer dimensions than there are logits: a rotation into them changes no distance.
     span = np.linalg.svd(centred, full_matrices=False)[2]
-    spread: np.ndarray = np.linalg.qr(centred @ span.T / np.sqrt(len(logits) - 1), mode="r")
+    spread: np.ndarray = np.linalg.qr(centred @ span.T / np.sqrt(len(logits) - 1), mode="reduced").R
 
     def between_clips(n: int) -> float:
         order = rng.permutation(len(logits))

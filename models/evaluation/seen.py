@@ -28,7 +28,7 @@ class Seen:
 
     def __call__(self, frames: np.ndarray) -> list[Tensor]:
         """As the look itself, of frames of one size."""
-        keys = [hashlib.blake2b(np.ascontiguousarray(frame), digest_size=16).digest() for frame in frames]
+        keys = [hashlib.blake2b(frame.tobytes(), digest_size=16).digest() for frame in frames]
         new: dict[bytes, int] = {}
         for place, key in enumerate(keys):
             if key not in self._kept:
