@@ -12,7 +12,7 @@ from orchestration.home import Home
 from orchestration.programme import load as programme
 from orchestration.resources import Foresight
 from orchestration.schedules import schedules
-from orchestration.sensors import sensors
+from orchestration.sensors import sensors, teller
 from orchestration.weeks import zone as zone_of
 
 JOB = "programme"
@@ -28,7 +28,7 @@ def build(home: Home, profile_name: str) -> dg.Definitions:
     return dg.Definitions(
         assets=[asset for dataset in datasets for asset in of(dataset)],
         asset_checks=[check for dataset in datasets for check in (*ingest.checks(dataset), *features.checks(dataset))],
-        sensors=[sensor for dataset in training for sensor in sensors(dataset)],
+        sensors=[*(sensor for dataset in training for sensor in sensors(dataset)), teller()],
         schedules=[schedule for dataset in training for schedule in schedules(dataset, checkpoints, zone)],
         jobs=[
             dg.define_asset_job(

@@ -9,6 +9,7 @@ of it began. The decisions are plain functions over the instance and the log; th
 """
 
 import datetime as dt
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -120,6 +121,38 @@ def _launcher(dataset: Dataset) -> dg.SensorDefinition:
         yield from to_launch(context.instance, decisions(foresight.home), dataset, foresight.profile.name)
 
     return launch
+
+
+def teller(waits: float = 30) -> dg.SensorDefinition:
+    """Tells people of the decisions that wait for them, after these are in the record; stopped until it is started.
+
+    A tick tries each channel once and takes no more than about `waits` seconds; what is left comes with the next.
+    """
+
+    @dg.sensor(
+        name="tell_people",
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        minimum_interval_seconds=30,
+        description="People are told of every gate that is not GO, through the channels of notify.yaml, once.",
+    )
+    def tell_people(context: dg.SensorEvaluationContext, foresight: Foresight):
+        from orchestration.channels import sender
+        from orchestration.lock import hold
+        from orchestration.notices import due, tell
+        from orchestration.notify_config import load
+        from orchestration.record import decisions
+
+        log, config, send = decisions(foresight.home), load(foresight.home), sender(foresight.home)
+        began, told = time.monotonic(), []
+        with hold(foresight.home.notices_lock, "the sensor tell_people"):
+            for one in list(due(log, config, dt.datetime.now(dt.UTC))):
+                if time.monotonic() - began > waits:
+                    break
+                why = tell(log, one, send)
+                told.append(f"{one.channel.name}: {one.notice.subject}: {why or 'sent'}")
+        return dg.SkipReason("; ".join(told) or "nothing to tell")
+
+    return tell_people
 
 
 def _busy(context: dg.SensorEvaluationContext, foresight: Foresight) -> dg.SkipReason | None:
