@@ -23,7 +23,7 @@ def zone(timeline: Timeline) -> ZoneInfo:
     name = os.environ.get(TIMEZONE) or timeline.timezone
     try:
         return ZoneInfo(name)
-    except (OSError, ValueError):
+    except (KeyError, OSError, ValueError):
         raise WeeksError(f"{TIMEZONE}={name}: no such time zone; give one as Europe/Berlin or UTC") from None
 
 
