@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestration import programme as programmes
+from orchestration.board import criteria_rows
 from orchestration.datasets import GENERATED, known
 from orchestration.decisions import DecisionLog
 from orchestration.decisions import Override as Signed
@@ -26,6 +27,7 @@ from orchestration.report.bundle import (
     PremiseEvidence,
     ReportBundle,
 )
+from orchestration.standing import standing
 from orchestration.store import Store
 
 CARDS = REPOSITORY / "models" / "standins" / "weights"
@@ -64,6 +66,7 @@ def collect(home: Home, dataset: str = GENERATED) -> ReportBundle:
     # What was trained on the generated clips is measured on the clips that nothing is trained on.
     others = [other.name for other in known(home) if not other.trains] if dataset == GENERATED else []
     phases = {number: _phase(home, dataset, number, log) for number in programme.phases}
+    plan, risks = standing(home, dataset, programme)
     elsewhere = {other: {number: _phase(home, other, number, None) for number in programme.phases} for other in others}
     return ReportBundle(
         programme=programme,
@@ -76,6 +79,8 @@ def collect(home: Home, dataset: str = GENERATED) -> ReportBundle:
             other: found for other, found in elsewhere.items() if any(phase.evaluation for phase in found.values())
         },
         times=_times(home.times, dataset),
+        timeline=plan,
+        risks=risks,
         cards=_cards(phases),
         chain=_chain(log, ExperimentLog(records)),
         chain_broken=log.verify(),
@@ -166,21 +171,30 @@ def _says(card: Path) -> str:
 
 def _chain(log: DecisionLog, experiments: ExperimentLog) -> tuple[Link, ...]:
     """Decisions and overrides, by the time they were recorded."""
-    decided = [(at, Link(_decided(at, decision), decision.sha256)) for at, decision in log.decisions()]
+    decided = [_decided(at, decision) for at, decision in log.decisions()]
     signed = [
-        (one.at, Link(f"{one.at:%Y-%m-%d %H:%M}  Phase {one.phase} overridden by {one.by}", one.sha256))
+        Link(one.at, f"Phase {one.phase}{_on(one.dataset)}: goes on", one.by, _reason(one), one.sha256, person=True)
         for one in log.overrides()
     ]
     audits = [
-        (at, Link(f"{at:%Y-%m-%d %H:%M}  Premise on {one.pins['dataset']}: {one.verdict}", one.sha256))
+        Link(at, f"Premise on {one.pins['dataset']}: {one.verdict}", "its declared rule", one.finding, one.sha256)
         for at, one in experiments.decisions(PREMISE)
     ]
-    return tuple(link for _, link in sorted([*audits, *decided, *signed], key=lambda entry: entry[0]))
+    return tuple(sorted([*audits, *decided, *signed], key=lambda link: link.at))
 
 
-def _decided(at: datetime, decision: Decision) -> str:
+def _decided(at: datetime, decision: Decision) -> Link:
+    says = f"{decision.verdict.replace('_', '-')}, {decision.action.replace('_', ' ')}"
+    counted = [row["outcome"] for row in criteria_rows(decision) if row["gates"]]
+    why = f"{counted.count('GO')} of {len(counted)} targets met"
     dataset = decision.pins.get("dataset")
-    clips = f" on {dataset}" if dataset else ""
-    return (
-        f"{at:%Y-%m-%d %H:%M}  Phase {decision.phase}{clips}: {decision.verdict}, {decision.action.replace('_', ' ')}"
-    )
+    what = f"Phase {decision.phase}{_on(dataset if isinstance(dataset, str) else None)}: {says}"
+    return Link(at, what, "the gate", why, decision.sha256)
+
+
+def _on(dataset: str | None) -> str:
+    return f" on {dataset}" if dataset else ""
+
+
+def _reason(signed: Signed) -> str:
+    return f"{signed.why} (until {signed.until:%d %b %Y})" if signed.until else signed.why
