@@ -33,7 +33,13 @@ class Notice:
 
     def document(self) -> dict[str, Any]:
         """What a program reads; `text` is what chat services show."""
-        return {"schema": "foresight.notice/1", "key": self.key, "subject": self.subject, "text": self.text, **self.facts}
+        return {
+            "schema": "foresight.notice/1",
+            "key": self.key,
+            "subject": self.subject,
+            "text": self.text,
+            **self.facts,
+        }
 
 
 @dataclass(frozen=True)
@@ -98,8 +104,9 @@ def _notice(log: "DecisionLog", at: dt.datetime, decision: Decision) -> Notice:
     override = log.live_override(decision.phase, dataset=dataset or None, profile=profile or None)
     open_rows = [row for row in decision.criteria if row.outcome == decision.verdict and "@6" not in row.metric]
     standins = ", made with stand-ins" if decision.pins.get("standins") else ""
+    verdict = decision.verdict.replace("_", "-")
     lines = [
-        f"Phase {decision.phase} of {dataset or 'the programme'} ({profile}{standins}) is {decision.verdict.replace('_', '-')}"
+        f"Phase {decision.phase} of {dataset or 'the programme'} ({profile}{standins}) is {verdict}"
         f" -> {decision.action.replace('_', ' ')}.",
         *(f"- {row.metric}: {row.why}" for row in open_rows[:5]),
         *([f"- and {len(open_rows) - 5} more"] if len(open_rows) > 5 else []),
@@ -117,7 +124,7 @@ def _notice(log: "DecisionLog", at: dt.datetime, decision: Decision) -> Notice:
         "decision": decision.sha256,
         "overridden_by": override.by if override else None,
     }
-    subject = f"Foresight: phase {decision.phase} is {decision.verdict.replace('_', '-')}{standins}"
+    subject = f"Foresight: phase {decision.phase} is {verdict}{standins}"
     return Notice(f"decision-{decision.sha256}", subject, "\n".join(lines), facts)
 
 
@@ -127,4 +134,4 @@ def _next(decision: Decision, overridden: str) -> str:
         return f"It is {overridden}."
     if decision.clips_needed:
         return f"Next: about {decision.clips_needed} held-out clips would settle it, or a person decides."
-    return f'Next: mend it and evaluate again, or `foresight gate approve {decision.phase} --by NAME --why REASON`.'
+    return f"Next: mend it and evaluate again, or `foresight gate approve {decision.phase} --by NAME --why REASON`."

@@ -39,4 +39,6 @@ def fail_orphans(instance: dg.DagsterInstance, lock: Path, *, grace: float = GRA
 
 
 def _since(record: dg.RunRecord) -> float:
-    return record.start_time or record.create_timestamp.replace(tzinfo=dt.UTC).timestamp()
+    """When it began to run or, where it has not yet, was last heard of: it may have waited in the queue before."""
+    heard = record.update_timestamp
+    return record.start_time or (heard if heard.tzinfo else heard.replace(tzinfo=dt.UTC)).timestamp()

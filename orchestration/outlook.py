@@ -31,6 +31,7 @@ def timeline_document(plan: Timeline) -> dict[str, Any]:
         "planned_end": [date(day) for day in plan.planned_end] if plan.planned_end else None,
         "forecast_end": [date(day) for day in plan.forecast_end] if plan.forecast_end else None,
         "slip_weeks": plan.slip_weeks,
+        "slip": plan.slip,
         "steps": [
             {
                 "step": row.name,
@@ -114,9 +115,7 @@ def _end(plan: dict[str, Any]) -> str:
         return "Nothing has begun. $FORESIGHT_START=YYYY-MM-DD sets the first day."
     early, late = (_day(day) for day in plan["forecast_end"])
     whence = "" if plan["first_day_is_set"] else ", that of the first entry in the record ($FORESIGHT_START sets it)"
-    slip = plan["slip_weeks"]
-    said = "as planned" if abs(slip) < 0.1 else f"{abs(slip):.1f} weeks {'later' if slip > 0 else 'earlier'} than planned"
     return (
-        f"First day {_day(plan['first_day'])}{whence}. If what is left takes what the plan gives it, the end is between "
-        f"{early} and {late}: {said}."
+        f"First day {_day(plan['first_day'])}{whence}. If what is left takes what the plan gives it, "
+        f"the end is between {early} and {late}: {plan['slip']}."
     )

@@ -71,10 +71,9 @@ def assess(programme: Programme, signals: Signals) -> list[RiskState]:
         "interference": _interference,
         "phase1_overdue": _overdue,
     }
-    return [
-        RiskState(risk, *(rules[risk.signal](programme, signals) if risk.signal else ("open", "no signal: people watch it")))
-        for risk in programme.risks
-    ]
+    watched: Said = ("open", "no signal: people watch it")
+    said = [rules[risk.signal](programme, signals) if risk.signal else watched for risk in programme.risks]
+    return [RiskState(risk, state, why) for risk, (state, why) in zip(programme.risks, said, strict=True)]
 
 
 def _spatial(programme: Programme, signals: Signals) -> Said:
@@ -92,7 +91,8 @@ def _early(run: Training, limits: RiskSignals) -> Said:
     if done < limits.early_share * run.steps or len(losses) < 2:
         return "open", f"step {done} of {run.steps}: too early to tell"
     fall = 1 - losses[-1] / losses[0]
-    said = f"after {done} of {run.steps} steps its held-out loss has {'fallen' if fall >= 0 else 'risen'} by {abs(fall):.1%}"
+    way = "fallen" if fall >= 0 else "risen"
+    said = f"after {done} of {run.steps} steps its held-out loss has {way} by {abs(fall):.1%}"
     if fall < limits.early_fall:
         return "triggered", f"{said}; {limits.early_fall:.0%} were to be seen by then"
     return "open", said
@@ -129,7 +129,7 @@ def _latency(programme: Programme, signals: Signals) -> Said:
 
 
 def _instability(programme: Programme, signals: Signals) -> Said:
-    """Numbers that are none, gradients that leap, a loss that ends far above its best: in the phases of two encoders."""
+    """In the phases of two encoders: numbers that are none, gradients that leap, a loss far above its best."""
     limits, worst = programme.risk_signals, 0.0
     runs = [run for run in signals.trainings if run.phase >= 2]
     for run in runs:
@@ -152,7 +152,8 @@ def _overdue(programme: Programme, signals: Signals) -> Said:
     if row.due is None:
         return "open", "nothing has begun"
     if row.state == "late":
-        return "triggered", f"due by {row.due:%d %b %Y} (week {programme.phases[1].decision.week}), not through its gate"
+        week = programme.phases[1].decision.week
+        return "triggered", f"due by {row.due:%d %b %Y} (week {week}), not through its gate"
     if row.ended is None:
         return "open", f"due by {row.due:%d %b %Y}"
     late = (row.ended - row.due).days

@@ -33,6 +33,10 @@ FIRST_WAIT, LONGEST_WAIT = dt.timedelta(minutes=1), dt.timedelta(hours=1)
 FAILED = dg.DagsterRunStatus.FAILURE
 
 
+class BrokenRecordError(RuntimeError):
+    """A record that somebody edited: nothing is decided or launched on it."""
+
+
 def phase_keys(dataset: Dataset, phase: int) -> list[dg.AssetKey]:
     """A phase with its evaluation and its gate."""
     return [
@@ -95,11 +99,9 @@ def _decider(dataset: Dataset, phase: int) -> dg.SensorDefinition:
         description=f"A new evaluation of phase {phase} is decided, once.",
     )
     def decide(context: dg.SensorEvaluationContext, foresight: Foresight):
-        from orchestration.record import decisions
-
         if busy := _busy(context, foresight):
             return busy
-        return to_decide(context.instance, decisions(foresight.home), dataset, phase, dt.datetime.now(dt.UTC))
+        return to_decide(context.instance, _record(foresight), dataset, phase, dt.datetime.now(dt.UTC))
 
     return decide
 
@@ -113,12 +115,10 @@ def _launcher(dataset: Dataset) -> dg.SensorDefinition:
         description="A GO launches the next phase, once. A phase asks its gate again when it is dispatched.",
     )
     def launch(context: dg.SensorEvaluationContext, foresight: Foresight):
-        from orchestration.record import decisions
-
         if busy := _busy(context, foresight):
             yield busy
             return
-        yield from to_launch(context.instance, decisions(foresight.home), dataset, foresight.profile.name)
+        yield from to_launch(context.instance, _record(foresight), dataset, foresight.profile.name)
 
     return launch
 
@@ -161,6 +161,16 @@ def _busy(context: dg.SensorEvaluationContext, foresight: Foresight) -> dg.SkipR
         context.log.warning(f"run {run_id} was killed: reported as failed")
     holder = look(foresight.home.lock).holder
     return dg.SkipReason(f"{holder}; asked again when it is over") if holder else None
+
+
+def _record(foresight: Foresight) -> "DecisionLog":
+    """The log, if its chain holds: an edited decision must launch nothing."""
+    from orchestration.record import decisions
+
+    log = decisions(foresight.home)
+    if broken := log.verify():
+        raise BrokenRecordError(f"the record is broken at {broken}; nothing is done on it: see `foresight gate log`")
+    return log
 
 
 def _request(asked: str, attempts: int, keys: list[dg.AssetKey]) -> dg.RunRequest:

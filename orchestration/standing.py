@@ -95,4 +95,4 @@ def _steps(folder: Path, phase: int) -> int:
     try:
         return int(json.loads(path.read_text(encoding="utf-8"))["profile"][f"phase{phase}"]["steps"])
     except (OSError, ValueError, KeyError) as error:
-        raise StandingError(f"{path}: does not say how many steps phase {phase} has ({error!r}); run it again") from error
+        raise StandingError(f"{path}: says no number of steps for phase {phase} ({error!r}); run it again") from error

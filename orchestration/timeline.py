@@ -75,9 +75,23 @@ class Timeline:
             return None
         return (self.forecast_end[1] - self.planned_end[1]).days / 7
 
+    @property
+    def slip(self) -> str:
+        """The same in words."""
+        weeks = self.slip_weeks
+        if weeks is None:
+            return "not begun"
+        if abs(weeks) < 0.1:
+            return "as planned"
+        return f"{abs(weeks):.1f} weeks {'later' if weeks > 0 else 'earlier'} than planned"
+
 
 def timeline(
-    programme: Programme, dates: Mapping[int, PhaseDates], today: dt.date, first: dt.date | None, recorded: dt.date | None
+    programme: Programme,
+    dates: Mapping[int, PhaseDates],
+    today: dt.date,
+    first: dt.date | None,
+    recorded: dt.date | None,
 ) -> Timeline:
     """The plan against the record.
 

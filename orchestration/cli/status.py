@@ -120,7 +120,9 @@ def _untold(home: Home, log: "DecisionLog") -> list[dict[str, Any]]:
 
     waiting = due(log, load(home), dt.datetime.now(dt.UTC), at_once=True)
     return [
-        {"about": one.notice.subject, "channel": one.channel.name, "failed": one.failed} for one in waiting if one.failed
+        {"about": one.notice.subject, "channel": one.channel.name, "failed": one.failed}
+        for one in waiting
+        if one.failed
     ]
 
 

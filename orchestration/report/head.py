@@ -92,20 +92,20 @@ def _next(bundle: ReportBundle) -> str:
     phase = bundle.phases[bundle.latest]
     decision, last = phase.decision, bundle.latest == max(bundle.phases)
     assert decision is not None
-    on = "the programme is integrated with the remaining experiments" if last else f"Phase {bundle.latest + 1} may start"
+    on = "the remaining experiments may be integrated" if last else f"Phase {bundle.latest + 1} may start"
     if decision.verdict == "GO":
         return f"{on[0].upper()}{on[1:]}."
     if phase.override is not None and phase.override.stands:
         return f"On {phase.override.by}'s word {on}, whatever the gate said."
-    signs = f"or a person signs that {'the programme' if last else f'Phase {bundle.latest + 1}'} goes on"
+    signs = f"or a person signs that {on}"
     if decision.verdict == "INCONCLUSIVE":
-        many = f"Measure about {decision.clips_needed:,} held-out clips" if decision.clips_needed else "Measure what is open"
-        return f"{many} and decide again, {signs}."
+        what = f"about {decision.clips_needed:,} held-out clips" if decision.clips_needed else "what is open"
+        return f"Measure {what} and decide again, {signs}."
     if decision.verdict == "MARGINAL":
         return f"A person decides: better numbers, {signs}."
-    fallback = bundle.programme.worst_case.fallbacks[0]
-    act = ACTIONS[decision.action]
-    return f"{act[0].upper()}{act[1:]} (§4.4), {signs}. The first fallback of §4.3: {fallback[0].lower()}{fallback[1:]}."
+    fallback, act = bundle.programme.worst_case.fallbacks[0], ACTIONS[decision.action]
+    first = f"The first fallback of §4.3: {fallback[0].lower()}{fallback[1:]}."
+    return f"{act[0].upper()}{act[1:]} (§4.4), {signs}. {first}"
 
 
 def _evidence(bundle: ReportBundle) -> list[Answer]:

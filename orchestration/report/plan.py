@@ -1,7 +1,6 @@
 """Time and risks on the page: the plan of §3.2 beside what happened, and the risks of §4 as they stand."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestration.documents import NAMES
@@ -80,22 +79,19 @@ def lines(bundle: ReportBundle) -> list[PlanLine]:
 
 def end(plan: Timeline | None) -> str:
     """When it will have ended, in one sentence."""
-    if plan is None or plan.forecast_end is None or plan.slip_weeks is None:
+    if plan is None or plan.forecast_end is None:
         return "Nothing has begun."
     early, late = plan.forecast_end
-    slip = plan.slip_weeks
-    against = "as planned" if abs(slip) < 0.1 else f"{abs(slip):.1f} weeks {'later' if slip > 0 else 'earlier'} than planned"
-    return f"End between {early:%d %b} and {late:%d %b %Y}, {against}"
+    return f"End between {early:%d %b} and {late:%d %b %Y}, {plan.slip}"
 
 
 def counted_from(plan: Timeline | None) -> str:
     """From which day the weeks are counted."""
     if plan is None or plan.first_day is None:
         return "The weeks are counted from $FORESIGHT_START, which is not set."
-    whence = "" if plan.first_day_is_set else ", the day of the first entry in the record ($FORESIGHT_START sets another)"
-    return (
-        f"Weeks are counted from {plan.first_day:%d %b %Y}{whence}. {end(plan)}, if what is left takes what the plan gives it."
-    )
+    whence = "" if plan.first_day_is_set else ", the day of the record's first entry ($FORESIGHT_START sets another)"
+    counted = f"Weeks are counted from {plan.first_day:%d %b %Y}{whence}."
+    return f"{counted} {end(plan)}, if what is left takes what the plan gives it."
 
 
 def risks(bundle: ReportBundle) -> list[RiskLine]:

@@ -1,8 +1,8 @@
 """The sensor daemon's own iteration in a forked process that is killed where Dagster's tests kill theirs.
 
-Dagster marks the places (TICK_CREATED, RUN_CREATED, RUN_LAUNCHED); one more lies in the run that it launches, after the
-decision is in the log. Runs are executed in the daemon's process, so that one kill takes both. Each iteration begins two
-minutes of Dagster's clock after the one before it, so no sensor waits for its interval.
+Dagster marks the places (TICK_CREATED, RUN_CREATED, RUN_LAUNCHED); one more lies in the run that it launches, after
+the decision is in the log. Runs are executed in the daemon's process, so that one kill takes both. Each iteration
+begins two minutes of Dagster's clock after the one before it, so no sensor waits for its interval.
 """
 
 import datetime as dt
@@ -32,10 +32,9 @@ event_log_storage:
   class: ConsolidatedSqliteEventLogStorage
   config: {base_dir: {env: FAULTS_EVENTS}}
 """  # one file for the events of all runs: a file a run, as by default, takes most of a round's time
-DECIDE, LAUNCH = (f"{location.DATASET.name}__{name}" for name in ("decide_phase1", "launch_next_phase"))
 POINTS = [
-    *((DECIDE, point) for point in ("TICK_CREATED", "RUN_CREATED", "RUN_LAUNCHED", location.DECISION_WRITTEN)),
-    *((LAUNCH, point) for point in ("TICK_CREATED", "RUN_CREATED", "RUN_LAUNCHED")),
+    *((location.DECIDE, point) for point in ("TICK_CREATED", "RUN_CREATED", "RUN_LAUNCHED", location.DECISION_WRITTEN)),
+    *((location.LAUNCH, point) for point in ("TICK_CREATED", "RUN_CREATED", "RUN_LAUNCHED")),
 ]
 STEP = dt.timedelta(minutes=2)
 PATIENCE = 6
@@ -51,12 +50,11 @@ class Machine:
         self.home.dagster.mkdir(parents=True, exist_ok=True)
         (self.home.dagster / "dagster.yaml").write_text(SETTINGS)
         self.now = dt.datetime.now(dt.UTC)
-        self.work(_start_sensors)
 
     def evaluate_and_tick(self, run: str, sensor: str, point: str) -> bool:
         """A new evaluation of phase 1, then iterations until the daemon is killed at `point`; True when it was."""
         made = location.evaluated(self.home, 1, run)
-        location.at["die"] = point if point == location.DECISION_WRITTEN else ""
+        location.at.update(die=point if point == location.DECISION_WRITTEN else "", away="")
 
         def evaluate(instance, workspace) -> None:
             instance.report_runless_asset_event(location.materialization(1, made))
@@ -64,16 +62,23 @@ class Machine:
 
         return self.work(evaluate, dies=True)
 
-    def tick(self, times: int = 1) -> None:
-        """Iterations of a daemon that nobody kills."""
-        location.at["die"] = ""
-        self.work(lambda instance, workspace: self._iterate(instance, workspace, times, {}))
+    def evaluate(self, run: str) -> None:
+        """A new evaluation of phase 1, or one that was made before."""
+        made = location.evaluated(self.home, 1, run)
+        self.work(lambda instance, _: instance.report_runless_asset_event(location.materialization(1, made)))
 
-    def _iterate(self, instance, workspace, times: int, flags: Mapping[str, Mapping[str, int]]) -> None:
+    def tick(self, times: int = 1, *, away: str = "", failing: bool = False) -> None:
+        """Iterations of a daemon that nobody kills; `away` goes away when the first gate begins."""
+        location.at.update(die="", away=away)
+        self.work(lambda instance, workspace: self._iterate(instance, workspace, times, {}, failing=failing))
+
+    def _iterate(
+        self, instance, workspace, times: int, flags: Mapping[str, Mapping[str, int]], *, failing: bool = False
+    ) -> None:
         for number in range(times):
             with freeze_time(self.now + number * STEP):
                 for error in execute_sensor_iteration(workspace, logging.getLogger("daemon"), None, None, None, flags):
-                    if error is not None:
+                    if error is not None and not failing:
                         raise AssertionError(error.to_string())
 
     def work(self, do: Daemon, *, dies: bool = False) -> bool:
@@ -111,16 +116,6 @@ def _opened(home: location.Home, now: dt.datetime):
         create_test_daemon_workspace_context(InProcessWorkspaceLoadTarget(origin), instance) as workspace,
     ):
         yield instance, workspace
-
-
-def _start_sensors(instance, workspace) -> None:
-    places = workspace.create_request_context().get_code_location_entries().values()
-    for place in places:
-        assert place.code_location is not None, place.load_error
-        for repository in place.code_location.get_repositories().values():
-            for sensor in repository.get_sensors():
-                if sensor.name in (DECIDE, LAUNCH):
-                    instance.start_sensor(sensor)
 
 
 def document_path(home: location.Home) -> Path:

@@ -1,28 +1,32 @@
 """The gate path as a code location of its own: real sensors, gates, decision log and record; training is two lines.
 
-What stands in: a phase writes that it was launched, its evaluation is a document of the fixtures, and MLflow is a folder
-of names. `at` is where a process that runs this code is to die.
+What stands in: a phase writes that it was launched, its evaluation is a document of the fixtures, and MLflow's run is a
+name in a folder. `at` says where a process that runs this code is to die, and what is to be away when a gate begins;
+a file `hold.NAME` in the home holds a process there until it is gone.
 """
 
+import datetime as dt
 import json
 import os
 import signal
+import time
+from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import dagster as dg
 
 from assets import gates
-from orchestration import gate_stage, groups, tracking
+from orchestration import gate_stage, groups, sensors, tracking
 from orchestration.datasets import GENERATED, Dataset
 from orchestration.groups import PHASES
 from orchestration.home import Home
 from orchestration.resources import Foresight
-from orchestration.sensors import sensors
 from tests.orchestration.evaluations import document, metric
 
 DATASET = Dataset(GENERATED, GENERATED)
 DECISION_WRITTEN = "DECISION_WRITTEN"
-at = {"die": ""}
+at = {"die": "", "away": ""}
 
 
 def evaluated(home: Home, phase: int, run: str) -> dict:
@@ -42,17 +46,55 @@ def materialization(phase: int, made: dict) -> dg.AssetMaterialization:
 
 
 def mirrored(home: Home, decision, override) -> None:
-    """In place of MLflow; the decision is in the log by now."""
+    """In place of MLflow's run; the decision is in the log by now."""
     if at["die"] == DECISION_WRITTEN:
         os.kill(os.getpid(), signal.SIGKILL)
+    held(home, "decision")
     folder = home.mlflow / "mirrored"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / decision.sha256).touch()
 
 
-if not os.environ.get("FAULTS_WITH_MLFLOW"):
-    tracking.decided = mirrored
+def held(home: Home, name: str) -> None:
+    """Stay here as long as the file is there; `held.NAME` says that somebody does."""
+    while (home.root / f"hold.{name}").exists():
+        (home.root / f"held.{name}").touch()
+        time.sleep(0.05)
+
+
+def required(home: Home, really=tracking.require) -> None:
+    """A gate begins: what is to be away goes now, as a volume that is unmounted would."""
+    away = {"database": home.database, "mlflow": home.mlflow / "mlflow.db"}.get(at["away"])
+    if away is not None:
+        take_away(away)
+    really(home)
+
+
+def take_away(path: Path) -> None:
+    """A folder lies where the file was; `bring_back` undoes it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        path.rename(path.with_suffix(".away"))
+    path.mkdir()
+
+
+def bring_back(path: Path) -> None:
+    """The file is where it was."""
+    path.rmdir()
+    if path.with_suffix(".away").exists():
+        path.with_suffix(".away").rename(path)
+
+
+def looked(path: Path, really=sensors.look):
+    """A tick has begun."""
+    held(Home.find(), "tick")
+    return really(path)
+
+
+tracking.decided, tracking.require, sensors.look = mirrored, required, looked
 gate_stage.evaluation_job = lambda *_: SimpleNamespace(data_version="data-1", weights={"vae": "ab"})
+sensors.fail_orphans = partial(sensors.fail_orphans, grace=15.0)
+sensors.FIRST_WAIT = dt.timedelta(seconds=1)
 
 
 def _phase(phase: int) -> list[dg.AssetsDefinition]:
@@ -69,9 +111,14 @@ def _phase(phase: int) -> list[dg.AssetsDefinition]:
     return [train, evaluate]
 
 
+DECIDE, LAUNCH = (f"{DATASET.name}__{name}" for name in ("decide_phase1", "launch_next_phase"))
+MADE = [sensor for sensor in sensors.sensors(DATASET) if sensor.name in (DECIDE, LAUNCH)]
+for sensor in MADE:  # switched on, and as quick as the daemon looks
+    sensor._min_interval, sensor._default_status = 1, dg.DefaultSensorStatus.RUNNING
+
 defs = dg.Definitions(
     assets=[*(asset for phase in PHASES for asset in _phase(phase)), *gates.assets(DATASET)],
-    sensors=sensors(DATASET),
-    resources={"foresight": Foresight(home_folder=str(Home.find().root), profile_name="laptop")},
+    sensors=MADE,
+    resources={"foresight": Foresight(home_folder=dg.EnvVar("FORESIGHT_HOME"), profile_name="laptop")},
     executor=dg.in_process_executor,
 )

@@ -81,7 +81,9 @@ def test_opposed_gradients_are_interference_before_any_gate():
     assert risk("interference", trainings=[agreed]).state == "open"
 
 
-@pytest.mark.parametrize(("seconds", "state"), [(1.0, "retired"), (2.0, "triggered"), (3.0, "triggered"), (None, "open")])
+@pytest.mark.parametrize(
+    ("seconds", "state"), [(1.0, "retired"), (2.0, "triggered"), (3.0, "triggered"), (None, "open")]
+)
 def test_latency_follows_its_threshold(seconds, state):
     latency = None if seconds is None else metric(seconds)
     assert risk("latency", decisions=decided(3, latency_s=latency)).state == state
@@ -120,6 +122,9 @@ def test_phase_1_past_week_3_is_triggered_and_retired_once_it_is_through():
     began = {1: PhaseDates(FIRST)}
     assert risk("phase1_overdue", plan(began, FIRST + dt.timedelta(days=20))).state == "open"
     late = risk("phase1_overdue", plan(began, FIRST + dt.timedelta(days=21)))
-    assert (late.state, late.next_step) == ("triggered", "Clear success criteria; quick pivots if metrics don't improve")
+    assert (late.state, late.next_step) == (
+        "triggered",
+        "Clear success criteria; quick pivots if metrics don't improve",
+    )
     through = PhaseDates(FIRST, FIRST, FIRST + dt.timedelta(days=30))
     assert "10 days late" in risk("phase1_overdue", plan({1: through}, FIRST + dt.timedelta(days=40))).why

@@ -28,7 +28,7 @@ LAUNCHER = {"run_launcher": {"module": "dagster._core.test_utils", "class": "Moc
 
 
 def ticks(zone, start: dt.datetime, hours: list[float], monkeypatch, first: dt.date | None):
-    """What the scheduler did when it woke up at these hours after `start`: ticks, and what was launched, by schedule."""
+    """What the scheduler did when it woke up at these hours after `start`: ticks by schedule, and what it launched."""
     monkeypatch.setenv("FORESIGHT_TIMEZONE", zone.key)
     monkeypatch.setenv("FORESIGHT_START", first.isoformat() if first else "")
     importlib.reload(calendar_location)

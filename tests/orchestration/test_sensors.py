@@ -1,4 +1,4 @@
-"""What the sensors ask for follows from what stands: asked again, it is the same run; failed, it is the next attempt."""
+"""What the sensors ask for follows from what stands: asked again, it is the same run; failed, the next attempt."""
 
 import datetime as dt
 

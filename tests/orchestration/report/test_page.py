@@ -174,7 +174,9 @@ def test_what_next_follows_from_the_verdict_and_from_who_signed(empty):
     empty.decided(sample.phase1())
     assert next_step() == "Next Phase 2 may start."
     empty.decided(sample.phase1(lpips=sample.measured(0.6)))
-    assert next_step().startswith("Next Abort (§4.4), or a person signs that Phase 2 goes on. The first fallback of §4.3")
+    assert next_step().startswith(
+        "Next Abort (§4.4), or a person signs that Phase 2 may start. The first fallback of §4.3"
+    )
     empty.overridden(1, "The decoder is known to blur.")
     assert next_step() == "Next On A. Chair&#39;s word Phase 2 may start, whatever the gate said."
 
