@@ -12,7 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from orchestration import programme as programmes
 from orchestration.documents import Decision
+from orchestration.overall import next_step
+from orchestration.programme import Programme
 
 if TYPE_CHECKING:
     from orchestration.decisions import DecisionLog
@@ -110,7 +113,7 @@ def _notice(log: "DecisionLog", at: dt.datetime, decision: Decision) -> Notice:
         f" -> {decision.action.replace('_', ' ')}.",
         *(f"- {row.metric}: {row.why}" for row in open_rows[:5]),
         *([f"- and {len(open_rows) - 5} more"] if len(open_rows) > 5 else []),
-        _next(decision, f"overridden by {override.by}: {override.why}" if override else ""),
+        _next(programmes.load(), decision, f"overridden by {override.by}: {override.why}" if override else ""),
         f"Decided {at:%Y-%m-%d %H:%M} UTC, decision {decision.sha256[:12]}; `foresight gate show {decision.phase}`.",
     ]
     facts = {
@@ -128,10 +131,13 @@ def _notice(log: "DecisionLog", at: dt.datetime, decision: Decision) -> Notice:
     return Notice(f"decision-{decision.sha256}", subject, "\n".join(lines), facts)
 
 
-def _next(decision: Decision, overridden: str) -> str:
+def _next(programme: Programme, decision: Decision, overridden: str) -> str:
     """What whoever reads it can do."""
     if overridden:
         return f"It is {overridden}."
     if decision.clips_needed:
         return f"Next: about {decision.clips_needed} held-out clips would settle it, or a person decides."
-    return f"Next: mend it and evaluate again, or `foresight gate approve {decision.phase} --by NAME --why REASON`."
+    approve = f"`foresight gate approve {decision.phase} --by NAME --why REASON`"
+    if decision.verdict == "NO_GO":
+        return f"{next_step(programme, decision.phase)} Or a person answers for going on: {approve}."
+    return f"Next: a person decides; {approve}, or better numbers and another evaluation."

@@ -106,7 +106,7 @@ def _fusion(programme: Programme, signals: Signals) -> Said:
 
 
 def _interference(programme: Programme, signals: Signals) -> Said:
-    """Whether the hybrid keeps what each stream is strong in, and whether the streams' gradients oppose each other."""
+    """Whether the hybrid keeps what each stream is strong in, shuts neither out, and their gradients agree."""
     limits, streams = programme.risk_signals, programme.phases[2].single_stream
     for run in signals.trainings:
         cosines = [row[COSINE] for row in run.history if COSINE in row]
@@ -114,8 +114,19 @@ def _interference(programme: Programme, signals: Signals) -> Said:
             mean = statistics.fmean(cosines[-limits.window :])
             if mean < limits.opposed:
                 return "triggered", f"the streams' gradients oppose each other in {_name(run)}: mean cosine {mean:.2f}"
+        for stream in ("spatial", "semantic") if (run.phase, run.arm) == (2, "hybrid") else ():
+            if (widest := _widest(run.history, stream)) is not None and widest < limits.shut:
+                return "triggered", f"{_name(run)}: no layer lets in more than {widest:.0%} of the {stream} stream"
     names = [f"{name}_gain@{arm}" for arm, found in streams.keeps.items() for name in found] if streams else []
     return _of_rows(signals.decisions[2], names) if 2 in signals.decisions else ("open", "Phase 2 is not decided")
+
+
+def _widest(history: Rows, stream: str) -> float | None:
+    """The widest gate of a stream over the layers, as last measured (`gate/STREAM/LAYER`, 0 to 1)."""
+    for row in reversed(history):
+        if gates := [value for name, value in row.items() if name.startswith(f"gate/{stream}/")]:
+            return max(gates)
+    return None
 
 
 def _latency(programme: Programme, signals: Signals) -> Said:

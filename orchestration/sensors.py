@@ -19,7 +19,7 @@ from orchestration import groups
 from orchestration.datasets import Dataset
 from orchestration.documents import parse_evaluation
 from orchestration.groups import PHASES
-from orchestration.lock import look
+from orchestration.lock import RunningError, hold, look
 from orchestration.orphans import fail_orphans
 from orchestration.resources import Foresight
 
@@ -137,19 +137,21 @@ def teller(waits: float = 30) -> dg.SensorDefinition:
     )
     def tell_people(context: dg.SensorEvaluationContext, foresight: Foresight):
         from orchestration.channels import sender
-        from orchestration.lock import hold
         from orchestration.notices import due, tell
         from orchestration.notify_config import load
         from orchestration.record import decisions
 
         log, config, send = decisions(foresight.home), load(foresight.home), sender(foresight.home)
         began, told = time.monotonic(), []
-        with hold(foresight.home.notices_lock, "the sensor tell_people"):
-            for one in list(due(log, config, dt.datetime.now(dt.UTC))):
-                if time.monotonic() - began > waits:
-                    break
-                why = tell(log, one, send)
-                told.append(f"{one.channel.name}: {one.notice.subject}: {why or 'sent'}")
+        try:
+            with hold(foresight.home.notices_lock, "the sensor tell_people"):
+                for one in list(due(log, config, dt.datetime.now(dt.UTC))):
+                    if time.monotonic() - began > waits:
+                        break
+                    why = tell(log, one, send)
+                    told.append(f"{one.channel.name}: {one.notice.subject}: {why or 'sent'}")
+        except RunningError:
+            return dg.SkipReason("`foresight notify` tells them at this moment")
         return dg.SkipReason("; ".join(told) or "nothing to tell")
 
     return tell_people

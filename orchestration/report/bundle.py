@@ -12,6 +12,7 @@ from orchestration.documents import Decision, Evaluation
 from orchestration.experiments.declaration import PremiseDeclaration
 from orchestration.experiments.documents import ExperimentDecision, PremiseDocument
 from orchestration.experiments.record import ExperimentOverride
+from orchestration.overall import Overall
 from orchestration.programme import Programme
 from orchestration.risks import RiskState
 from orchestration.timeline import Timeline
@@ -105,6 +106,8 @@ class ReportBundle:
     """Other datasets that the same checkpoints were measured on."""
     times: Mapping[str, float] = field(default_factory=dict)
     """Seconds by stage, in the order they ran."""
+    overall: Overall | None = None
+    """The project as a whole (§6.4); None where nothing was evaluated."""
     timeline: Timeline | None = None
     risks: Sequence[RiskState] = ()
     cards: tuple[Card, ...] = ()

@@ -18,6 +18,8 @@ from orchestration.experiments.record import ExperimentLog
 from orchestration.home import REPOSITORY, Home
 from orchestration.jobs import PREMISE, read
 from orchestration.ledger import Ledger
+from orchestration.overall import Overall, judge
+from orchestration.programme import Programme
 from orchestration.report.bundle import (
     Card,
     Link,
@@ -79,12 +81,19 @@ def collect(home: Home, dataset: str = GENERATED) -> ReportBundle:
             other: found for other, found in elsewhere.items() if any(phase.evaluation for phase in found.values())
         },
         times=_times(home.times, dataset),
+        overall=_overall(programme, phases),
         timeline=plan,
         risks=risks,
         cards=_cards(phases),
         chain=_chain(log, ExperimentLog(records)),
         chain_broken=log.verify(),
     )
+
+
+def _overall(programme: Programme, phases: dict[int, PhaseEvidence]) -> Overall | None:
+    evaluations = {one.evaluation.phase: one.evaluation for one in phases.values() if one.evaluation is not None}
+    decisions = {one.decision.phase: one.decision for one in phases.values() if one.decision is not None}
+    return judge(programme, evaluations, decisions) if evaluations else None
 
 
 def _phase(home: Home, dataset: str, number: int, log: DecisionLog | None) -> PhaseEvidence:

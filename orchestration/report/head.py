@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from orchestration import board
 from orchestration.documents import Decision
+from orchestration.overall import next_step
 from orchestration.report import figures, names, palette, plan
 from orchestration.report.bundle import Override, ReportBundle
 
@@ -70,7 +71,7 @@ def met(decision: Decision) -> tuple[int, int]:
 
 
 def _because(bundle: ReportBundle, number: int) -> list[str]:
-    """The reasons of the rows that made the verdict what it is, and what §4.3 reads from a failure."""
+    """The reasons of the rows that made the verdict what it is."""
     decision = bundle.phases[number].decision
     if decision is None or decision.verdict == "GO":
         return []
@@ -78,9 +79,6 @@ def _because(bundle: ReportBundle, number: int) -> list[str]:
     reasons = [f"{names.metric(row['criterion']).words}: {row['why']}" for row in rows[:_REASONS]]
     if len(rows) > _REASONS:
         reasons.append(f"and {len(rows) - _REASONS} more, below")
-    finding = bundle.programme.phases[decision.phase].if_it_fails
-    if decision.verdict == "NO_GO" and finding:
-        reasons.append(f"What it shows, by §{finding.section}: {finding.says[0].lower()}{finding.says[1:]}")
     return reasons
 
 
@@ -103,9 +101,8 @@ def _next(bundle: ReportBundle) -> str:
         return f"Measure {what} and decide again, {signs}."
     if decision.verdict == "MARGINAL":
         return f"A person decides: better numbers, {signs}."
-    fallback, act = bundle.programme.worst_case.fallbacks[0], ACTIONS[decision.action]
-    first = f"The first fallback of §4.3: {fallback[0].lower()}{fallback[1:]}."
-    return f"{act[0].upper()}{act[1:]} (§4.4), {signs}. {first}"
+    act = ACTIONS[decision.action]
+    return f"{act[0].upper()}{act[1:]} (§4.4), {signs}. {next_step(bundle.programme, decision.phase)}"
 
 
 def _evidence(bundle: ReportBundle) -> list[Answer]:

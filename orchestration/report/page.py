@@ -47,6 +47,7 @@ def render(bundle: ReportBundle) -> str:
         "head": head(bundle),
         "phases": [_phase(bundle, number, phase) for number, phase in sorted(bundle.phases.items())],
         "premise": premise.view(bundle.premise) if bundle.premise else None,
+        "overall": _overall(bundle),
         "elsewhere": _elsewhere(bundle),
         "cost": cost.ledger(bundle),
         "plan": plan.lines(bundle),
@@ -116,6 +117,21 @@ def _phase(bundle: ReportBundle, number: int, phase: PhaseEvidence) -> PhaseView
         beside=_beside(evaluation) if evaluation else (),
         figures=[_figure(picture) for picture in phase.pictures],
     )
+
+
+def _overall(bundle: ReportBundle) -> dict[str, Any] | None:
+    """The project's own verdict with its rows (§6.4)."""
+    judged = bundle.overall
+    if judged is None:
+        return None
+    gates = ", ".join(f"Phase {phase} {palette.mark(verdict).word}" for phase, verdict in judged.gates.items())
+    return {
+        "mark": palette.mark(judged.verdict),
+        "rows": tables.criteria(judged),
+        "gates": f"{gates}.",
+        "next": judged.next_step,
+        "section": bundle.programme.overall.section,
+    }
 
 
 def _beside(evaluation: Evaluation) -> Sequence[tables.BesideTable]:

@@ -81,6 +81,17 @@ def test_opposed_gradients_are_interference_before_any_gate():
     assert risk("interference", trainings=[agreed]).state == "open"
 
 
+def test_a_stream_that_the_hybrid_shuts_out_is_interference():
+    gates = {"gate/spatial/0": 0.9, "gate/spatial/1": 0.8, "gate/semantic/0": 0.02, "gate/semantic/1": 0.01}
+    shut = Training(2, "hybrid", [*history(50), {"loss": 1.0, "grad_norm": 1.0, **gates}], 100)
+    triggered = risk("interference", trainings=[shut])
+    assert triggered.state == "triggered"
+    assert "semantic stream" in triggered.why
+    ajar = Training(2, "hybrid", [*history(50), {"loss": 1.0, **gates, "gate/semantic/1": 0.5}], 100)
+    single = Training(2, "dino_only", shut.history, 100)
+    assert risk("interference", trainings=[ajar, single]).state == "open"
+
+
 @pytest.mark.parametrize(
     ("seconds", "state"), [(1.0, "retired"), (2.0, "triggered"), (3.0, "triggered"), (None, "open")]
 )

@@ -51,7 +51,7 @@ def test_an_override_stands_beside_the_verdict_and_never_replaces_it(empty):
     assert "NO-GO Phase 1, spatial reconstruction, is beyond a failure line: abort." in seen
     assert "Overridden by A. Chair" in seen
     assert "“The decoder is known to blur.” The verdict above stays" in seen
-    assert "by §4.3: spatial encoding alone is insufficient" in seen
+    assert "On A. Chair&#39;s word Phase 2 may start" in seen
 
 
 def test_an_expired_override_is_not_shown_as_one_that_counts(empty):
@@ -174,9 +174,9 @@ def test_what_next_follows_from_the_verdict_and_from_who_signed(empty):
     empty.decided(sample.phase1())
     assert next_step() == "Next Phase 2 may start."
     empty.decided(sample.phase1(lpips=sample.measured(0.6)))
-    assert next_step().startswith(
-        "Next Abort (§4.4), or a person signs that Phase 2 may start. The first fallback of §4.3"
-    )
+    said = next_step()
+    assert said.startswith("Next Abort (§4.4), or a person signs that Phase 2 may start. Phase 1 shows that spatial")
+    assert "fallback 3 of §4.3: Reframe research questions" in said
     empty.overridden(1, "The decoder is known to blur.")
     assert next_step() == "Next On A. Chair&#39;s word Phase 2 may start, whatever the gate said."
 
@@ -206,3 +206,12 @@ def test_who_signed_what_names_the_gate_and_the_people(ran):
     signed = seen[seen.index("Who signed what") :]
     assert "Phase 1 on moving_shapes: GO, continue the gate 4 of 4 targets met" in signed
     assert "Phase 2 on moving_shapes: goes on A. Chair The VLM alone orders events." in signed
+
+
+def test_the_project_as_a_whole_has_its_own_verdict_and_rows(ran):
+    page = render(collect(ran.home))
+    seen = text(page)
+    assert seen.index("The project as a whole, §6.4 ? INCONCLUSIVE") < seen.index("Criteria.")
+    whole = seen[seen.index("§6.4 The project as a whole") :]
+    assert "Phase 1 GO, Phase 2 INCONCLUSIVE, Phase 3 NOT RUN YET." in whole
+    assert "phase 3 not evaluated" in whole
