@@ -12,7 +12,8 @@ from orchestration.home import Home
 from orchestration.programme import load as programme
 from orchestration.resources import Foresight
 from orchestration.schedules import schedules
-from orchestration.sensors import sensors, teller
+from orchestration.sensors import sensors
+from orchestration.telling import teller
 from orchestration.weeks import zone as zone_of
 
 JOB = "programme"

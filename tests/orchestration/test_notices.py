@@ -234,7 +234,7 @@ def test_the_sensor_tells_and_says_so(desk):
     import dagster as dg
 
     from orchestration.resources import Foresight
-    from orchestration.sensors import teller
+    from orchestration.telling import teller
 
     desk.channels(FILE)
     desk.decide(0.6)
