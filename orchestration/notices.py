@@ -13,15 +13,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestration import programme as programmes
+from orchestration.board import criteria_rows
 from orchestration.documents import Decision
 from orchestration.overall import next_step
 from orchestration.programme import Programme
+from orchestration.report import names
 
 if TYPE_CHECKING:
     from orchestration.decisions import DecisionLog
     from orchestration.notify_config import Channel, Notify
 
 SENT, FAILED = "notice_sent", "notice_failed"
+MOST_REASONS = 5
 FIRST_WAIT, LONGEST_WAIT = dt.timedelta(seconds=30), dt.timedelta(hours=1)
 
 
@@ -97,23 +100,24 @@ def standing(log: "DecisionLog", config: "Notify") -> Iterator[Notice]:
         gate = (decision.phase, decision.pins.get("dataset"), decision.pins.get("profile"))
         latest.pop(gate, None)
         latest[gate] = (at, decision)
+    programme = programmes.load()
     for at, decision in latest.values():
         if decision.verdict in config.tell_of:
-            yield _notice(log, at, decision)
+            yield _notice(log, programme, at, decision)
 
 
-def _notice(log: "DecisionLog", at: dt.datetime, decision: Decision) -> Notice:
+def _notice(log: "DecisionLog", programme: Programme, at: dt.datetime, decision: Decision) -> Notice:
     dataset, profile = (str(decision.pins.get(name, "")) for name in ("dataset", "profile"))
     override = log.live_override(decision.phase, dataset=dataset or None, profile=profile or None)
-    open_rows = [row for row in decision.criteria if row.outcome == decision.verdict and "@6" not in row.metric]
+    rows = [row for row in criteria_rows(decision) if row["gates"] and row["outcome"] == decision.verdict]
     standins = ", made with stand-ins" if decision.pins.get("standins") else ""
     verdict = decision.verdict.replace("_", "-")
     lines = [
         f"Phase {decision.phase} of {dataset or 'the programme'} ({profile}{standins}) is {verdict}"
         f" -> {decision.action.replace('_', ' ')}.",
-        *(f"- {row.metric}: {row.why}" for row in open_rows[:5]),
-        *([f"- and {len(open_rows) - 5} more"] if len(open_rows) > 5 else []),
-        _next(programmes.load(), decision, f"overridden by {override.by}: {override.why}" if override else ""),
+        *(f"- {names.metric(row['criterion']).words}: {row['why']}" for row in rows[:MOST_REASONS]),
+        *([f"- and {len(rows) - MOST_REASONS} more"] if len(rows) > MOST_REASONS else []),
+        _next(programme, decision, f"overridden by {override.by}: {override.why}" if override else ""),
         f"Decided {at:%Y-%m-%d %H:%M} UTC, decision {decision.sha256[:12]}; `foresight gate show {decision.phase}`.",
     ]
     facts = {

@@ -12,7 +12,7 @@ from orchestration.board import criteria_rows
 from orchestration.datasets import GENERATED, known
 from orchestration.decisions import DecisionLog
 from orchestration.decisions import Override as Signed
-from orchestration.documents import Decision, Evaluation, read_evaluation
+from orchestration.documents import Decision, Evaluation, Phase, read_evaluation
 from orchestration.experiments.documents import read_premise
 from orchestration.experiments.record import ExperimentLog
 from orchestration.home import REPOSITORY, Home
@@ -91,8 +91,9 @@ def collect(home: Home, dataset: str = GENERATED) -> ReportBundle:
 
 
 def _overall(programme: Programme, phases: dict[int, PhaseEvidence]) -> Overall | None:
-    evaluations = {one.evaluation.phase: one.evaluation for one in phases.values() if one.evaluation is not None}
-    decisions = {one.decision.phase: one.decision for one in phases.values() if one.decision is not None}
+    found = phases.values()
+    evaluations: dict[Phase, Evaluation] = {one.evaluation.phase: one.evaluation for one in found if one.evaluation}
+    decisions: dict[Phase, Decision] = {one.decision.phase: one.decision for one in found if one.decision}
     return judge(programme, evaluations, decisions) if evaluations else None
 
 

@@ -87,6 +87,7 @@ class Machine:
         if child == 0:
             status = 1
             try:
+                location.install()
                 with _opened(self.home, self.now) as (instance, workspace):
                     do(instance, workspace)
                 status = 0

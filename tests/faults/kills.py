@@ -1,6 +1,6 @@
 """Figures: of many evaluations, each with a kill in its way, how many were decided and launched, and how often.
 
-`make fault-figures`, or: python -m tests.faults.kills --kills 200
+`make fault-figures`, or: python -m tests.faults.kills --kills 200. Ctrl-C stops it and counts what was done.
 """
 
 import argparse
@@ -38,27 +38,27 @@ def run(root: Path, kills: int, tell=lambda figures: None) -> Figures:
     from tests.faults.daemon import POINTS, Machine, document_path
 
     figures, began, machine = Figures(), time.monotonic(), Machine(root)
-    evaluations, launched = [], machine.home.root / "launched"
-    for number in range(kills):
-        sensor, point = POINTS[number % len(POINTS)]
-        if not machine.evaluate_and_tick(f"run-{number}", sensor, point):
-            raise AssertionError(f"{sensor} never came to {point}")
-        evaluations.append(read_evaluation(document_path(machine.home)).sha256)
-        name = f"{sensor.partition('__')[2]} {point}"
-        figures.points[name] = figures.points.get(name, 0) + 1
-        figures.kills += 1
-        machine.tick(AFTER)
-        tell(figures)
+    evaluations: list[str] = []
+    try:
+        for number in range(kills):
+            sensor, point = POINTS[number % len(POINTS)]
+            if not machine.evaluate_and_tick(f"run-{number}", sensor, point):
+                raise AssertionError(f"{sensor} never came to {point}")
+            machine.tick(AFTER)
+            evaluations.append(read_evaluation(document_path(machine.home)).sha256)
+            name = f"{sensor.partition('__')[2]} {point}"
+            figures.points[name] = figures.points.get(name, 0) + 1
+            figures.kills += 1
+            tell(figures)
+    except KeyboardInterrupt:
+        print(f"stopped after {figures.kills} kills; these are counted", file=sys.stderr)
     log = DecisionLog(Store(machine.home.database))
-    decided = Counter(str(one.pins["evaluation_sha256"]) for _, one in log.decisions(1))
-    per_round = Counter(line.split()[1] for line in _lines(launched))
+    made = [decision for _, decision in log.decisions(1)]
+    decided = Counter(str(one.pins["evaluation_sha256"]) for one in made)
     figures.decisions = _counted([decided[sha256] for sha256 in evaluations])
-    launches = len(per_round)
-    figures.launches = {
-        "made": min(launches, kills),
-        "lost": max(0, kills - launches),
-        "doubled": max(0, launches - kills) + sum(count - 1 for count in per_round.values()),
-    }
+    first = {str(one.pins["evaluation_sha256"]): one.sha256 for one in reversed(made)}
+    launched = Counter(_lines(machine.home.root / "launched"))
+    figures.launches = _counted([launched[f"launch/moving_shapes/2/{first.get(sha256)}"] for sha256 in evaluations])
     figures.record = log.verify() or "whole"
     figures.seconds = round(time.monotonic() - began, 1)
     return figures

@@ -28,6 +28,7 @@ class Group:
             **os.environ,
             "DAGSTER_HOME": str(home.dagster),
             "FORESIGHT_HOME": str(home.root),
+            location.INSTALLED: "yes",
             "PYTHONPATH": os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH", "")])),
         }
         self.log = (home.root / f"{name}.log").open("a")

@@ -65,7 +65,7 @@ def test_a_webhook_gets_the_verdict_its_reasons_and_what_to_do_once(desk, monkey
     said = json.loads(body)
     assert headers["Idempotency-Key"] == said["key"] == f"decision-{decision.sha256}"
     assert (said["verdict"], said["phase"], said["data"]) == ("NO_GO", 1, "moving_shapes")
-    assert "lpips: whole interval > failure threshold 0.35" in said["text"]
+    assert "LPIPS: whole interval > failure threshold 0.35" in said["text"]
     assert "foresight gate approve 1" in said["text"]
     assert "stand-ins" in said["subject"]
 
