@@ -243,6 +243,7 @@ class RiskSignals(Part):
     spikes: PositiveInt
     divergence: PositiveFloat
     opposed: Annotated[float, Field(ge=-1, le=1)]
+    cosines: PositiveInt
     shut: Probability
 
 

@@ -18,7 +18,7 @@ State = Literal["open", "triggered", "retired"]
 Rows = Sequence[Mapping[str, float]]
 SPATIAL = ("spatial_iou", "bbox_iou", "edge_f1")
 COSINE = "gradient_cosine"
-"""What a run's history calls the cosine between the gradients of the two streams."""
+"""What a run's history calls the cosine between the gradients of the two streams, at the steps that measured it."""
 HELD_OUT = "heldout_latent"
 """What it calls the loss of Phase 1 on held-out clips."""
 
@@ -109,12 +109,15 @@ def _interference(programme: Programme, signals: Signals) -> Said:
     """Whether the hybrid keeps what each stream is strong in, shuts neither out, and their gradients agree."""
     limits, streams = programme.risk_signals, programme.phases[2].single_stream
     for run in signals.trainings:
-        cosines = [row[COSINE] for row in run.history if COSINE in row]
-        if run.phase >= 2 and len(cosines) >= limits.window:
-            mean = statistics.fmean(cosines[-limits.window :])
-            if mean < limits.opposed:
-                return "triggered", f"the streams' gradients oppose each other in {_name(run)}: mean cosine {mean:.2f}"
-        for stream in ("spatial", "semantic") if (run.phase, run.arm) == (2, "hybrid") else ():
+        if (run.phase, run.arm) != (2, "hybrid"):
+            continue
+        cosines = [row[COSINE] for row in run.history if COSINE in row][-limits.cosines :]
+        if len(cosines) == limits.cosines and (mean := statistics.fmean(cosines)) < limits.opposed:
+            return (
+                "triggered",
+                f"{_name(run)}: the streams' gradients oppose each other, with a mean cosine of {mean:.2f}",
+            )
+        for stream in ("spatial", "semantic"):
             if (widest := _widest(run.history, stream)) is not None and widest < limits.shut:
                 return "triggered", f"{_name(run)}: no layer lets in more than {widest:.0%} of the {stream} stream"
     names = [f"{name}_gain@{arm}" for arm, found in streams.keeps.items() for name in found] if streams else []

@@ -75,10 +75,19 @@ def test_fusion_is_triggered_where_the_hybrid_does_not_exceed_a_stream():
     assert risk("interference", decisions=blind).state == "triggered", "it gave away what the VLM alone can do"
 
 
-def test_opposed_gradients_are_interference_before_any_gate():
-    opposed, agreed = training(**{COSINE: lambda _: -0.4}), training(**{COSINE: lambda _: 0.1})
-    assert risk("interference", trainings=[opposed]).state == "triggered"
-    assert risk("interference", trainings=[agreed]).state == "open"
+@pytest.mark.parametrize(
+    ("arm", "cosines", "state"),
+    [
+        ("hybrid", (0.2, -0.4, -0.3, -0.2), "triggered"),
+        ("hybrid", (-0.4, -0.4), "open"),
+        ("hybrid", (-0.4, -0.1, 0.1, 0.1), "open"),
+        ("dino_only", (-0.4, -0.4, -0.4), "open"),
+    ],
+)
+def test_opposed_gradients_of_the_hybrid_are_interference_before_any_gate(arm, cosines, state):
+    measured = dict(zip(range(0, 100, 25), cosines))
+    run = training(arm=arm, **{COSINE: measured.get})
+    assert risk("interference", trainings=[run]).state == state
 
 
 def test_a_stream_that_the_hybrid_shuts_out_is_interference():
