@@ -162,7 +162,9 @@ def _instability(programme: Programme, signals: Signals) -> Said:
 
 
 def _overdue(programme: Programme, signals: Signals) -> Said:
-    row = next(row for row in signals.timeline.rows if row.phase == 1)
+    row = next((row for row in signals.timeline.rows if row.phase == 1), None)
+    if row is None:
+        return "open", "the timeline has no step of Phase 1"
     if row.due is None:
         return "open", "nothing has begun"
     if row.state == "late":

@@ -117,7 +117,8 @@ def _launcher(dataset: Dataset) -> dg.SensorDefinition:
         if busy := _busy(context, foresight):
             yield busy
             return
-        yield from to_launch(context.instance, _record(foresight), dataset, foresight.profile.name)
+        requests = list(to_launch(context.instance, _record(foresight), dataset, foresight.profile.name))
+        yield from requests or [dg.SkipReason(f"no gate before phase {LAST}'s is GO")]
 
     return launch
 
