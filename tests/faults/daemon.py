@@ -95,7 +95,12 @@ class Machine:
                 traceback.print_exc()
             finally:
                 os._exit(status)
-        _, ended = os.waitpid(child, 0)
+        try:
+            _, ended = os.waitpid(child, 0)
+        except KeyboardInterrupt:  # nothing may go on in the home that is counted
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            raise
         self.now += STEP * PATIENCE
         if dies and os.WIFSIGNALED(ended) and os.WTERMSIG(ended) == signal.SIGKILL:
             return True

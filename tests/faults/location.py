@@ -65,10 +65,14 @@ def held(home: Home, name: str) -> None:
 
 def required(home: Home, really=tracking.require) -> None:
     """A gate begins: what is to be away goes now, as a volume that is unmounted would."""
-    away = {"database": home.database, "mlflow": home.mlflow / "mlflow.db"}.get(at["away"])
-    if away is not None:
-        take_away(away)
+    if at["away"]:
+        take_away(files(home)[at["away"]])
     really(home)
+
+
+def files(home: Home) -> dict[str, Path]:
+    """What can be away."""
+    return {"database": home.root / "foresight.db", "mlflow": home.mlflow / "mlflow.db"}
 
 
 def take_away(path: Path) -> None:

@@ -28,7 +28,7 @@ def test_killed_at_every_point_nothing_is_lost_and_nothing_doubled(tmp_path, mon
 def test_with_the_record_or_mlflow_away_there_is_no_verdict_and_then_exactly_one(machine, record, what):
     from tests.faults import location
 
-    away = {"database": machine.home.database, "mlflow": machine.home.mlflow / "mlflow.db"}[what]
+    away = location.files(machine.home)[what]
     machine.evaluate("run-1")
     machine.tick(away=what, failing=True)
     machine.tick(2, failing=True)
@@ -73,7 +73,7 @@ def test_a_decision_edited_by_hand_launches_nothing_and_is_named(machine, record
     made = location.evaluated(machine.home, 2, "run-1")  # of phase 2: a NO_GO
     machine.work(lambda instance, _: instance.report_runless_asset_event(location.materialization(2, made)))
     record.log.decide(load(), parse_evaluation(made), pins={"dataset": "moving_shapes"}, profile="laptop")
-    with sqlite3.connect(machine.home.database) as database:
+    with sqlite3.connect(location.files(machine.home)["database"]) as database:
         for (trigger,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             database.execute(f"DROP TRIGGER {trigger}")
         changed = "UPDATE decisions SET verdict = 'GO', document = replace(document, ?, ?)"
