@@ -111,7 +111,7 @@ def _premise(home: Home, data: str) -> Clearance:
     )
 
 
-def _untold(home: Home, log: "DecisionLog") -> list[dict[str, Any]]:
+def _untold(home: Home, log: DecisionLog) -> list[dict[str, Any]]:
     """Notices that a channel has not taken though it was tried."""
     import datetime as dt
 
