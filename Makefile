@@ -13,7 +13,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: help setup demo test stack-test check ui report gpu-bench clean
+.PHONY: help setup demo test stack-test fault-figures check ui report gpu-bench clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,9 @@ test: setup ## the fast tests
 stack-test: setup ## the tests that run whole programmes, servers and a browser
 	$(BIN)/foresight weights fetch
 	$(BIN)/python -m pytest -m stack
+
+fault-figures: setup ## 200 kills in the way of a decision: how many were made, lost and doubled
+	$(BIN)/python -m tests.faults.kills --kills 200
 
 check: setup ## style, types and import rules
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """May a phase be dispatched? (design §7)
 
-Asked again at every dispatch, whatever Dagster says: its blocking checks hold only within one run.
+Asked again at every dispatch, whatever Dagster says: its blocking checks hold only within one run. On a record that
+somebody edited nothing is dispatched: a NO_GO may have been made a GO.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ def clearance(
     before = phase - 1
     if before < 1:
         return Clearance(True, f"phase {phase} is the first: no gate stands before it")
+    if broken := log.verify():
+        return Clearance(False, f"phase {phase} may not start: the record is broken at {broken}; `foresight gate log`")
     decision = log.latest(before, dataset=dataset, profile=profile)
     if decision is not None and decision.verdict == "GO":
         return Clearance(True, f"phase {before} is GO (decision {decision.sha256[:12]})")

@@ -13,6 +13,8 @@ from orchestration.programme import load as programme
 from orchestration.resources import Foresight
 from orchestration.schedules import schedules
 from orchestration.sensors import sensors
+from orchestration.telling import teller
+from orchestration.weeks import zone as zone_of
 
 JOB = "programme"
 
@@ -21,12 +23,14 @@ def build(home: Home, profile_name: str) -> dg.Definitions:
     """The definitions of one home under one profile."""
     datasets = known(home)
     training = [dataset for dataset in datasets if dataset.trains]
-    checkpoints = {int(number): phase.decision.week for number, phase in programme().phases.items()}
+    plan = programme()
+    checkpoints = {int(number): phase.decision.week for number, phase in plan.phases.items()}
+    zone = zone_of(plan.timeline)
     return dg.Definitions(
         assets=[asset for dataset in datasets for asset in of(dataset)],
         asset_checks=[check for dataset in datasets for check in (*ingest.checks(dataset), *features.checks(dataset))],
-        sensors=[sensor for dataset in training for sensor in sensors(dataset)],
-        schedules=[schedule for dataset in training for schedule in schedules(dataset, checkpoints)],
+        sensors=[*(sensor for dataset in training for sensor in sensors(dataset)), teller()],
+        schedules=[schedule for dataset in training for schedule in schedules(dataset, checkpoints, zone)],
         jobs=[
             dg.define_asset_job(
                 JOB, description="The whole programme: what `foresight run` and `make demo` materialize."

@@ -25,7 +25,11 @@ class GateConfig(dg.Config):
 def decide(
     context: dg.AssetExecutionContext, config: GateConfig, foresight: Foresight, dataset: Dataset, phase: Phase
 ) -> dg.MaterializeResult:
-    """Decide once: the same evaluation under the same programme gives back the decision that is already in the log."""
+    """Decide once: the same evaluation under the same programme gives back the decision that is already in the log.
+
+    Where the log or MLflow is away nothing is decided: a verdict whose evidence cannot be reached is no verdict.
+    """
+    tracking.require(foresight.home)
     log, profile = decisions(foresight.home), foresight.profile.name
     job = evaluation_job(foresight, dataset, phase)
     pins = {"dataset": dataset.name, "data_version": job.data_version, "weights": dict(job.weights)}

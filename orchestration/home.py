@@ -89,6 +89,16 @@ class Home:
         return self.root / "known.db"
 
     @property
+    def notify(self) -> Path:
+        """Who is told, in this home; without it config/notify.yaml says so."""
+        return self.root / "notify.yaml"
+
+    @property
+    def notices_lock(self) -> Path:
+        """Held while people are told: two that tell at once would tell twice."""
+        return self.root / "notices.lock"
+
+    @property
     def lock(self) -> Path:
         """Held while a run goes on."""
         return self.root / "lock"

@@ -45,6 +45,7 @@ Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Level = Literal["low", "medium", "high"]
 Stream = Literal["vlm_only", "dino_only"]
+Signal = Literal["spatial_metrics", "fusion_gains", "latency", "instability", "interference", "phase1_overdue"]
 
 
 class Part(BaseModel):
@@ -211,10 +212,12 @@ class Step(Part):
     name: Text
     weeks: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)]
     after: Text | None = None
+    phase: Phase | None = None
 
 
 class Timeline(Part):
     section: Section
+    timezone: Text
     steps: list[Step]
     total_weeks: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)]
 
@@ -226,6 +229,22 @@ class Risk(Part):
     level: Level
     impact: Level
     mitigation: Text
+    signal: Signal | None = None
+
+
+class RiskSignals(Part):
+    """When what the record shows is a sign that a risk has come true."""
+
+    section: Section
+    early_share: Probability
+    early_fall: Probability
+    window: PositiveInt
+    spike: PositiveFloat
+    spikes: PositiveInt
+    divergence: PositiveFloat
+    opposed: Annotated[float, Field(ge=-1, le=1)]
+    cosines: PositiveInt
+    shut: Probability
 
 
 class WorstCase(Part):
@@ -258,6 +277,7 @@ class Programme(Part):
     budget: Budget
     timeline: Timeline
     risks: list[Risk]
+    risk_signals: RiskSignals
     worst_case: WorstCase
 
     @functools.cached_property

@@ -5,10 +5,12 @@ Written straight into the home's SQLite store, so no server need be up. MLflow i
 
 import json
 import os
+import sqlite3
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ PREMISE_AUDIT = "0 premise audit"
 GATES = "gates"
 BUDGET = "budget"
 SHOWN = ("loss", "eta_s")
+ANSWER_S = 10.0
 
 
 class Run:
@@ -69,6 +72,29 @@ class Run:
         import mlflow
 
         mlflow.log_text(json.dumps(value, indent=1), name, run_id=self.id)
+
+
+class TrackingError(RuntimeError):
+    """MLflow's store does not answer."""
+
+
+def require(home: Home) -> None:
+    """Make sure that MLflow's store answers now: its own client would try for most of an hour before it said no.
+
+    Raises:
+        TrackingError: it does not.
+    """
+    address = home.tracking_uri
+    try:
+        if address.startswith("sqlite:///"):
+            path = Path(address.removeprefix("sqlite:///"))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(path, timeout=ANSWER_S)) as store:
+                store.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        elif address.startswith(("http://", "https://")):
+            urllib.request.urlopen(f"{address.rstrip('/')}/health", timeout=ANSWER_S).close()
+    except (OSError, sqlite3.Error) as error:
+        raise TrackingError(f"MLflow at {address} does not answer ({error}); mend it and try again") from error
 
 
 def connect(home: Home) -> None:

@@ -25,6 +25,7 @@ ENTRIES = {
     "gate": Entry("gate_app", "Decide, show, override and replay the gates; verify their record."),
     "budget": Entry("budget_app", "Show hours, money and storage used, reserved and left; approve more hours."),
     "experiment": Entry("experiment_app", "Run the experiments that were declared before they are run."),
+    "notify": Entry("notify", "Tell people of the gates that wait for them, through file, webhook and e-mail."),
     "measure": Entry("measure", "Compare two clips, or two folders of clips, by every metric they allow."),
     "explain": Entry("explain", "Show which stream each output region of a clip listened to."),
     "reactions": Entry("reactions", "Show what each metric sees of clips spoiled in known ways, and what it does not."),

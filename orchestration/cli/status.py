@@ -1,4 +1,4 @@
-"""`foresight status`: what stands now: stages and their times, gates, budget, what the next phase waits for."""
+"""`foresight status`: what stands now: stages and gates, timeline and risks, budget, and who has not been told."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from orchestration.home import Home
 
 if TYPE_CHECKING:
     from orchestration.clearance import Clearance
+    from orchestration.decisions import DecisionLog
 
 
 def status(
@@ -44,12 +45,13 @@ def status(
 
 def gather(home: Home, data: str) -> dict[str, Any]:
     """The status as one document."""
-    from orchestration import times
+    from orchestration import outlook, times
     from orchestration.clearance import clearance
     from orchestration.datasets import known
     from orchestration.ledger import Ledger
     from orchestration.programme import load
     from orchestration.record import decisions
+    from orchestration.standing import standing
     from orchestration.store import Store
 
     if not home.root.is_dir():
@@ -78,6 +80,7 @@ def gather(home: Home, data: str) -> dict[str, Any]:
             }
         )
     budget = Ledger(Store(home.database), programme).summary()
+    plan, risks = standing(home, data, programme)
     return {
         "schema": "foresight.status/1",
         "home": str(home.root),
@@ -87,6 +90,9 @@ def gather(home: Home, data: str) -> dict[str, Any]:
             name: budget[name] for name in ("used_gpu_hours", "reserved_gpu_hours", "cpu_hours", "used_usd", "phases")
         },
         "running": [one for one in budget["reservations"] if one["state"] == "committed"],
+        "timeline": outlook.timeline_document(plan),
+        "risks": [outlook.risk_document(one) for one in risks],
+        "untold": _untold(home, log),
         "seconds": times.read(home),
         "report": str(home.report) if home.report.is_file() else None,
     }
@@ -105,14 +111,31 @@ def _premise(home: Home, data: str) -> Clearance:
     )
 
 
+def _untold(home: Home, log: DecisionLog) -> list[dict[str, Any]]:
+    """Notices that a channel has not taken though it was tried."""
+    import datetime as dt
+
+    from orchestration.notices import due
+    from orchestration.notify_config import load
+
+    waiting = due(log, load(home), dt.datetime.now(dt.UTC), at_once=True)
+    return [
+        {"about": one.notice.subject, "channel": one.channel.name, "failed": one.failed}
+        for one in waiting
+        if one.failed
+    ]
+
+
 def _print(found: dict[str, Any]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
+    from orchestration import outlook
     from orchestration.board import STYLE
 
     console = Console(highlight=False)
+    console = console if console.is_terminal else Console(highlight=False, width=100)
     title = f"{found['data']} in {found['home']}"
     table = Table(
         "phase",
@@ -141,6 +164,8 @@ def _print(found: dict[str, Any]) -> None:
             may,
         )
     console.print(table)
+    console.print(outlook.timeline_table(found["timeline"]))
+    console.print(outlook.risk_table(found["risks"]))
     budget = found["budget"]
     console.print(
         f"GPU-hours used {budget['used_gpu_hours']:g}, reserved {budget['reserved_gpu_hours']:g};"
@@ -150,5 +175,7 @@ def _print(found: dict[str, Any]) -> None:
         ahead = one["forecast"]["hours"]
         said = "no throughput measured yet" if ahead is None else f"{ahead * 60:.0f} min to go"
         console.print(f"going on: {one['key']}, {said}")
+    for one in found["untold"]:
+        console.print(f"not told: {one['about']}, by {one['channel']}, after {one['failed']} tries; `foresight notify`")
     if found["report"]:
         console.print(f"Report: {found['report']}")

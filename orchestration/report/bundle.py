@@ -3,7 +3,7 @@
 A fact that is not known is None or empty, and the page says "not run yet"; no default here looks measured.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,10 @@ from orchestration.documents import Decision, Evaluation
 from orchestration.experiments.declaration import PremiseDeclaration
 from orchestration.experiments.documents import ExperimentDecision, PremiseDocument
 from orchestration.experiments.record import ExperimentOverride
+from orchestration.overall import Overall
 from orchestration.programme import Programme
+from orchestration.risks import RiskState
+from orchestration.timeline import Timeline
 
 
 @dataclass(frozen=True)
@@ -76,10 +79,15 @@ class Card:
 
 @dataclass(frozen=True)
 class Link:
-    """One entry of the log of decisions and overrides."""
+    """One entry of the log of decisions and overrides: who signed what, and why."""
 
+    at: datetime
     what: str
+    by: str
+    """A person, or the gate itself, which signs by its rule."""
+    why: str
     sha256: str
+    person: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,6 +106,10 @@ class ReportBundle:
     """Other datasets that the same checkpoints were measured on."""
     times: Mapping[str, float] = field(default_factory=dict)
     """Seconds by stage, in the order they ran."""
+    overall: Overall | None = None
+    """The project as a whole (§6.4); None where nothing was evaluated."""
+    timeline: Timeline | None = None
+    risks: Sequence[RiskState] = ()
     cards: tuple[Card, ...] = ()
     chain: tuple[Link, ...] = ()
     chain_broken: str | None = None

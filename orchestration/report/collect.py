@@ -8,15 +8,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestration import programme as programmes
+from orchestration.board import criteria_rows
 from orchestration.datasets import GENERATED, known
 from orchestration.decisions import DecisionLog
 from orchestration.decisions import Override as Signed
-from orchestration.documents import Decision, Evaluation, read_evaluation
+from orchestration.documents import Decision, Evaluation, Phase, read_evaluation
 from orchestration.experiments.documents import read_premise
 from orchestration.experiments.record import ExperimentLog
 from orchestration.home import REPOSITORY, Home
 from orchestration.jobs import PREMISE, read
 from orchestration.ledger import Ledger
+from orchestration.overall import Overall, judge
+from orchestration.programme import Programme
 from orchestration.report.bundle import (
     Card,
     Link,
@@ -26,6 +29,7 @@ from orchestration.report.bundle import (
     PremiseEvidence,
     ReportBundle,
 )
+from orchestration.standing import standing
 from orchestration.store import Store
 
 CARDS = REPOSITORY / "models" / "standins" / "weights"
@@ -64,6 +68,7 @@ def collect(home: Home, dataset: str = GENERATED) -> ReportBundle:
     # What was trained on the generated clips is measured on the clips that nothing is trained on.
     others = [other.name for other in known(home) if not other.trains] if dataset == GENERATED else []
     phases = {number: _phase(home, dataset, number, log) for number in programme.phases}
+    plan, risks = standing(home, dataset, programme)
     elsewhere = {other: {number: _phase(home, other, number, None) for number in programme.phases} for other in others}
     return ReportBundle(
         programme=programme,
@@ -76,10 +81,20 @@ def collect(home: Home, dataset: str = GENERATED) -> ReportBundle:
             other: found for other, found in elsewhere.items() if any(phase.evaluation for phase in found.values())
         },
         times=_times(home.times, dataset),
+        overall=_overall(programme, phases),
+        timeline=plan,
+        risks=risks,
         cards=_cards(phases),
         chain=_chain(log, ExperimentLog(records)),
         chain_broken=log.verify(),
     )
+
+
+def _overall(programme: Programme, phases: dict[int, PhaseEvidence]) -> Overall | None:
+    found = phases.values()
+    evaluations: dict[Phase, Evaluation] = {one.evaluation.phase: one.evaluation for one in found if one.evaluation}
+    decisions: dict[Phase, Decision] = {one.decision.phase: one.decision for one in found if one.decision}
+    return judge(programme, evaluations, decisions) if evaluations else None
 
 
 def _phase(home: Home, dataset: str, number: int, log: DecisionLog | None) -> PhaseEvidence:
@@ -166,21 +181,30 @@ def _says(card: Path) -> str:
 
 def _chain(log: DecisionLog, experiments: ExperimentLog) -> tuple[Link, ...]:
     """Decisions and overrides, by the time they were recorded."""
-    decided = [(at, Link(_decided(at, decision), decision.sha256)) for at, decision in log.decisions()]
+    decided = [_decided(at, decision) for at, decision in log.decisions()]
     signed = [
-        (one.at, Link(f"{one.at:%Y-%m-%d %H:%M}  Phase {one.phase} overridden by {one.by}", one.sha256))
+        Link(one.at, f"Phase {one.phase}{_on(one.dataset)}: goes on", one.by, _reason(one), one.sha256, person=True)
         for one in log.overrides()
     ]
     audits = [
-        (at, Link(f"{at:%Y-%m-%d %H:%M}  Premise on {one.pins['dataset']}: {one.verdict}", one.sha256))
+        Link(at, f"Premise on {one.pins['dataset']}: {one.verdict}", "its declared rule", one.finding, one.sha256)
         for at, one in experiments.decisions(PREMISE)
     ]
-    return tuple(link for _, link in sorted([*audits, *decided, *signed], key=lambda entry: entry[0]))
+    return tuple(sorted([*audits, *decided, *signed], key=lambda link: link.at))
 
 
-def _decided(at: datetime, decision: Decision) -> str:
+def _decided(at: datetime, decision: Decision) -> Link:
+    says = f"{decision.verdict.replace('_', '-')}, {decision.action.replace('_', ' ')}"
+    counted = [row["outcome"] for row in criteria_rows(decision) if row["gates"]]
+    why = f"{counted.count('GO')} of {len(counted)} targets met"
     dataset = decision.pins.get("dataset")
-    clips = f" on {dataset}" if dataset else ""
-    return (
-        f"{at:%Y-%m-%d %H:%M}  Phase {decision.phase}{clips}: {decision.verdict}, {decision.action.replace('_', ' ')}"
-    )
+    what = f"Phase {decision.phase}{_on(dataset if isinstance(dataset, str) else None)}: {says}"
+    return Link(at, what, "the gate", why, decision.sha256)
+
+
+def _on(dataset: str | None) -> str:
+    return f" on {dataset}" if dataset else ""
+
+
+def _reason(signed: Signed) -> str:
+    return f"{signed.why} (until {signed.until:%d %b %Y})" if signed.until else signed.why

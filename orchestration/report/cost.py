@@ -1,6 +1,5 @@
-"""Cost and time against plan: the ledger beside its caps, the run beside the timeline (§3.1, §3.2, §3.4, §D.2)."""
+"""Cost against plan: the ledger beside its caps (§3.1, §3.4, §D.2)."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,16 +28,6 @@ class CostLine:
 class CostTable:
     lines: Sequence[CostLine]
     note: str
-
-
-@dataclass(frozen=True)
-class PlanLine:
-    name: str
-    weeks: str
-    took: str
-    x: str
-    least: str
-    most: str
 
 
 def ledger(bundle: ReportBundle) -> CostTable:
@@ -77,33 +66,3 @@ def _line(words: str, row: Mapping[str, float], *, whole: bool = False) -> CostL
         to_reserved=reach(used + reserved),
         whole=whole,
     )
-
-
-def plan(bundle: ReportBundle) -> list[PlanLine]:
-    """The steps of the timeline one after another, each with the time that its stages took in this run."""
-    steps = bundle.programme.timeline.steps
-    end = sum(step.weeks[1] for step in steps)
-    lines, start = [], 0
-    for step in steps:
-        least, most = step.weeks
-        lines.append(
-            PlanLine(
-                name=step.name,
-                weeks=f"{least} week{'s' if least > 1 else ''}" if least == most else f"{least} to {most} weeks",
-                took=_took(bundle, step.name),
-                x=f"{start / end * _WIDTH:.1f}",
-                least=f"{least / end * _WIDTH:.1f}",
-                most=f"{most / end * _WIDTH:.1f}",
-            )
-        )
-        start += most
-    return lines
-
-
-def _took(bundle: ReportBundle, step: str) -> str:
-    """The time of the phase's own stages: training, evaluation, gate. Empty when none of them was timed."""
-    phase = re.match(r"Phase (\d)", step)
-    if phase is None:
-        return ""
-    seconds = [took for stage, took in bundle.times.items() if re.match(rf"(phase|evaluation){phase[1]}(?!\d)", stage)]
-    return clock(sum(seconds)) if seconds else ""

@@ -9,39 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestration import board
-from orchestration.documents import Decision, Evaluation
-from orchestration.report import cost, figures, names, palette, premise, tables
+from orchestration.documents import Evaluation
+from orchestration.report import cost, figures, names, palette, plan, premise, tables
 from orchestration.report.bundle import Override, PhaseEvidence, Picture, ReportBundle
+from orchestration.report.head import ACTIONS, head, met
 
 if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
 _FOLDER = Path(__file__).parent
-_ACTIONS = {
-    "continue": "continue",
-    "abort": "abort",
-    "simplify": "simplify",
-    "proceed": "proceed",
-    "partial_integration": "integrate in part",
-    "wait": "wait",
-}
-
-
-_REASONS = 3
-"""Reasons on the first screen; the rest stands in the phase's table."""
-
-
-@dataclass(frozen=True)
-class Head:
-    """The decision, in one word and one sentence."""
-
-    mark: palette.Mark
-    says: str
-    because: list[str]
-    override: Override | None
-    facts: list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -67,12 +44,15 @@ def render(bundle: ReportBundle) -> str:
     measured = [number for number, phase in bundle.phases.items() if phase.evaluation]
     context: dict[str, Any] = {
         "bundle": bundle,
-        "head": _head(bundle),
+        "head": head(bundle),
         "phases": [_phase(bundle, number, phase) for number, phase in sorted(bundle.phases.items())],
         "premise": premise.view(bundle.premise) if bundle.premise else None,
+        "overall": _overall(bundle),
         "elsewhere": _elsewhere(bundle),
         "cost": cost.ledger(bundle),
-        "plan": cost.plan(bundle),
+        "plan": plan.lines(bundle),
+        "counted_from": plan.counted_from(bundle.timeline),
+        "risks": plan.risks(bundle),
         "times_figure": _base64(figures.time_by_stage(bundle.times)) if bundle.times else None,
         "measured": [{"number": number} for number in measured],
         "pins": _pins(bundle, measured),
@@ -111,71 +91,13 @@ def write(bundle: ReportBundle, path: Path) -> None:
     part.replace(path)
 
 
-def _head(bundle: ReportBundle) -> Head:
-    facts = _facts(bundle)
-    if bundle.latest is None:
-        return Head(palette.NOT_RUN, "No gate has been decided yet.", [], None, facts)
-    number = bundle.latest
-    phase, plan = bundle.phases[number], bundle.programme.phases[number]  # pyright: ignore[reportArgumentType]
-    decision = phase.decision
-    assert decision is not None
-    action = _ACTIONS[decision.action]
-    n, rows = _met(decision)
-    where = f"Phase {number}, {plan.name.lower()}"
-    says = {
-        "GO": f"{where}, meets {'its' if rows == 1 else f'all {rows} of its'} targets: {action}.",
-        "NO_GO": f"{where}, is beyond a failure line: {action}. {n} of {rows} targets are met.",
-        "MARGINAL": f"{where}, lies between target and failure line: a person decides. {n} of {rows} targets are met.",
-        "INCONCLUSIVE": f"{where}, cannot be decided on what was measured: {action}. {n} of {rows} targets are met.",
-    }[decision.verdict]
-    return Head(palette.mark(decision.verdict), says, _because(bundle, number), phase.override, facts)
-
-
-def _met(decision: Decision) -> tuple[int, int]:
-    """How many of the rows that gate are GO, and how many there are."""
-    outcomes = [row["outcome"] for row in board.criteria_rows(decision) if row["gates"]]
-    return outcomes.count("GO"), len(outcomes)
-
-
-def _because(bundle: ReportBundle, number: int) -> list[str]:
-    """The reasons of the rows that made the verdict what it is, and what §4.3 reads from a failure."""
-    decision = bundle.phases[number].decision
-    if decision is None or decision.verdict == "GO":
-        return []
-    rows = [row for row in board.criteria_rows(decision) if row["gates"] and row["outcome"] == decision.verdict]
-    reasons = [f"{names.metric(row['criterion']).words}: {row['why']}" for row in rows[:_REASONS]]
-    if len(rows) > _REASONS:
-        reasons.append(f"and {len(rows) - _REASONS} more, below")
-    finding = bundle.programme.phases[decision.phase].if_it_fails
-    if decision.verdict == "NO_GO" and finding:
-        reasons.append(f"What it shows, by §{finding.section}: {finding.says[0].lower()}{finding.says[1:]}")
-    return reasons
-
-
-def _facts(bundle: ReportBundle) -> list[tuple[str, str]]:
-    evaluations = [phase.evaluation for phase in bundle.phases.values() if phase.evaluation]
-    facts = [("Clips", names.words(bundle.dataset))]
-    if bundle.latest and (decided := bundle.phases[bundle.latest].decided_at):
-        facts.append(("Decided", f"{decided:%d %b %Y}"))
-    if evaluations:
-        facts += [
-            ("Profile", " / ".join(sorted({e.profile for e in evaluations}))),
-            ("Held-out clips", " / ".join(str(n) for n in sorted({e.n_clips for e in evaluations}))),
-        ]
-    cap = sum(bundle.programme.budget.gpu_hours.phases.values())
-    facts.append(("GPU-hours spent", f"{bundle.budget['used_gpu_hours']:.1f} of {cap:g}"))
-    if bundle.times:
-        facts.append(("Time of this run", figures.clock(sum(bundle.times.values()))))
-    return facts
-
-
 def _phase(bundle: ReportBundle, number: int, phase: PhaseEvidence) -> PhaseView:
-    plan, decision, evaluation = bundle.programme.phases[number], phase.decision, phase.evaluation  # pyright: ignore[reportArgumentType]
+    of, decision, evaluation = bundle.programme.phases[number], phase.decision, phase.evaluation  # pyright: ignore[reportArgumentType]
     mark = palette.mark(decision.verdict if decision else None)
     if decision:
-        summary = "{} of {} targets met. Action: {}.".format(*_met(decision), _ACTIONS[decision.action])
+        summary = "{} of {} targets met. Action: {}.".format(*met(decision), ACTIONS[decision.action])
     else:
-        summary = "Measured, not decided yet." if evaluation else f"{plan.purpose.rstrip('.')}."
+        summary = "Measured, not decided yet." if evaluation else f"{of.purpose.rstrip('.')}."
     measured = (
         f"Measured on {evaluation.n_clips} held-out clips.{_unmeasured(evaluation)}" if evaluation else "Not run yet."
     )
@@ -183,9 +105,9 @@ def _phase(bundle: ReportBundle, number: int, phase: PhaseEvidence) -> PhaseView
         measured += f" Decided on {phase.decided_at:%d %b %Y}."
     return PhaseView(
         number=number,
-        name=plan.name,
-        purpose=plan.purpose.rstrip("."),
-        week=plan.decision.week,
+        name=of.name,
+        purpose=of.purpose.rstrip("."),
+        week=of.decision.week,
         mark=mark,
         summary=summary,
         measured=measured,
@@ -195,6 +117,21 @@ def _phase(bundle: ReportBundle, number: int, phase: PhaseEvidence) -> PhaseView
         beside=_beside(evaluation) if evaluation else (),
         figures=[_figure(picture) for picture in phase.pictures],
     )
+
+
+def _overall(bundle: ReportBundle) -> dict[str, Any] | None:
+    """The project's own verdict with its rows (§6.4)."""
+    judged = bundle.overall
+    if judged is None:
+        return None
+    gates = ", ".join(f"Phase {phase} {palette.mark(verdict).word}" for phase, verdict in judged.gates.items())
+    return {
+        "mark": palette.mark(judged.verdict),
+        "rows": tables.criteria(judged),
+        "gates": f"{gates}.",
+        "next": judged.next_step,
+        "section": bundle.programme.overall.section,
+    }
 
 
 def _beside(evaluation: Evaluation) -> Sequence[tables.BesideTable]:

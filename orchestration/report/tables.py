@@ -6,6 +6,7 @@ from typing import Any
 
 from orchestration import board
 from orchestration.documents import ABSENT, Criterion, Decision, Evaluation, MetricValue
+from orchestration.overall import Overall
 from orchestration.report import names, palette
 from orchestration.report.scale import Places, places
 
@@ -63,7 +64,7 @@ class BesideTable:
     note: str
 
 
-def criteria(decision: Decision) -> list[CriterionRow]:
+def criteria(decision: Decision | Overall) -> list[CriterionRow]:
     """The board's rows by kind: thresholds, comparisons with single streams, and what is only reported."""
     rows = [_criterion(row, shown) for row, shown in zip(decision.criteria, board.criteria_rows(decision), strict=True)]
     return sorted(rows, key=lambda row: GROUPS.index(row.group))

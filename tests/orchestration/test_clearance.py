@@ -10,6 +10,7 @@ from orchestration.decisions import DecisionLog
 from orchestration.programme import load
 from orchestration.store import Store
 from tests.orchestration.evaluations import evaluation, metric
+from tests.orchestration.test_decisions import tamper
 
 PROGRAMME = load()
 DAY = dt.datetime(2030, 1, 10, 12, tzinfo=dt.UTC)
@@ -78,3 +79,12 @@ def test_an_override_clears_visibly_until_it_expires(log: DecisionLog, time: lis
     refused = clearance(2, log, PROGRAMME, **SHAPES)
     assert not refused.allowed
     assert "the override by Chair ended on 2030-01-12" in refused.because
+
+
+def test_on_a_record_that_was_edited_nothing_is_cleared(log: DecisionLog, tmp_path: Path) -> None:
+    decided(log, 0.6)
+    go = "UPDATE decisions SET verdict = 'GO', document = replace(document, '\"NO_GO\"', '\"GO\"')"
+    tamper(tmp_path / "foresight.db", go)
+    refused = clearance(2, log, PROGRAMME, **SHAPES)
+    assert not refused.allowed
+    assert "the record is broken at decisions, row 1" in refused.because

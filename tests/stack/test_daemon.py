@@ -15,6 +15,8 @@ LAUNCH = """mutation($given: ExecutionParams!) { launchPipelineExecution(executi
   __typename ... on LaunchRunSuccess { run { runId } } ... on InvalidSubsetError { message } } }"""
 START = """mutation($given: SensorSelector!) { startSensor(sensorSelector: $given) {
   __typename ... on Sensor { sensorState { status } } ... on PythonError { message } } }"""
+TICKS = """query($given: SensorSelector!) { sensorOrError(sensorSelector: $given) {
+  ... on Sensor { sensorState { ticks(limit: 20) { status skipReason } } } } }"""
 RUN = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status assetMaterializations { assetKey { path } \
 metadataEntries { label ... on BoolMetadataEntry { boolValue } } } } } }"
 RUNS = """query($job: String!) { runsOrError(filter: {pipelineName: $job}) {
@@ -61,14 +63,28 @@ def test_materialize_all_in_the_page_does_what_the_run_did(pages):
     assert made["real/evaluation"] is True
 
 
-def test_a_sensor_that_is_switched_on_decides_an_evaluation_once(pages, programme):
-    before = json.loads(foresight(programme, "gate", "show", "1", "--json").stdout)["decision"]
-    started = _ask(pages[0], START, given={**CODE, "sensorName": "moving_shapes__decide_phase1"})
+def _started(page: str, name: str) -> None:
+    started = _ask(page, START, given={**CODE, "sensorName": name})
     assert started["sensorState"]["status"] == "RUNNING", started
 
-    def decided():
-        runs = _ask(pages[0], RUNS, job="moving_shapes__decide_phase1_job")["results"]
-        return next((run for run in runs if run["status"] in {"SUCCESS", "FAILURE"}), None)
 
-    assert _until(decided, 180, "run of the sensor")["status"] == "SUCCESS"
+def test_a_sensor_that_is_switched_on_decides_nothing_twice(pages, programme):
+    before = json.loads(foresight(programme, "gate", "show", "1", "--json").stdout)["decision"]
+    _started(pages[0], "moving_shapes__decide_phase1")
+
+    def ticked():
+        ticks = _ask(pages[0], TICKS, given={**CODE, "sensorName": "moving_shapes__decide_phase1"})
+        reasons = [tick["skipReason"] or "" for tick in ticks["sensorState"]["ticks"]]
+        return next((reason for reason in reasons if reason.startswith("decided")), None)
+
+    assert before["verdict"] in _until(ticked, 180, "tick of the sensor")
+    assert _ask(pages[0], RUNS, job="moving_shapes__decide_phase1_job")["results"] == []
     assert json.loads(foresight(programme, "gate", "show", "1", "--json").stdout)["decision"] == before
+
+
+def test_people_are_told_of_every_gate_of_the_run_once(pages, programme):
+    told = programme / "notices.jsonl"
+    _started(pages[0], "tell_people")
+    _until(lambda: told.is_file() and len(told.read_text().splitlines()) >= 3, 180, "notice of three gates")
+    assert "Nothing to tell" in foresight(programme, "notify").stdout
+    assert [json.loads(line)["phase"] for line in told.read_text().splitlines()] == [1, 2, 3]

@@ -23,7 +23,10 @@ def test_everything_is_found_where_a_run_leaves_it(ran):
     assert [picture.name for picture in bundle.phases[1].pictures] == ["frames", "loss"]
     assert bundle.phases[1].pictures[0].caption.startswith("Held-out clips")
     assert list(bundle.times) == ["dinov2", "phase1", "phase1_evaluation", "phase2", "real/shards"]
-    assert [link.what[18:25] for link in bundle.chain] == ["Phase 1", "Phase 2"]
+    assert [(link.what.partition(":")[0], link.by) for link in bundle.chain] == [
+        ("Phase 1 on moving_shapes", "the gate"),
+        ("Phase 2 on moving_shapes", "the gate"),
+    ]
     assert bundle.chain_broken is None
 
 
