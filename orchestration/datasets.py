@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from models.describe import geometry
 from orchestration.home import Home
 from orchestration.profile import Profile
 from orchestration.workspace import repository_params
@@ -67,6 +68,8 @@ def params(dataset: Dataset, profile: Profile) -> dict[str, Any]:
         table[stage].update(weights=given.source, weights_sha256=profile.weights.sha256(name), batch=clips.batch)
         if name in profile.weights.precisions:
             table[stage]["computed_in"] = profile.weights.precisions[name]
+    # one frame for each latent frame, and how many frames that is only the decoder's checkpoint knows
+    table["dinov2"]["stride"] = geometry.read({"vae": profile.weights.folder("vae")}).latent_step
     if dataset.source == GENERATED:
         table["clips"].update(
             train=clips.train, heldout=clips.heldout, frames=clips.frames, size=clips.size, seed=clips.seed
