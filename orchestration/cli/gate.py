@@ -118,7 +118,8 @@ def decide(phase: PhaseArgument, data: DataOption = DATA, as_json: JsonOption = 
             raise DocumentError(f"no evaluation of phase {phase} at {path}; `foresight run --data {data}` makes one")
         evaluation = _evaluation(path)
         pins = {"dataset": data, **clip_values.pin(evaluation, path)}
-        decision = _log().decide(load(), evaluation, pins=pins, phase=_phase(phase))
+        decision = (log := _log()).decide(load(), evaluation, pins=pins, phase=_phase(phase))
+    _copy(log)
     _show(decision, as_json)
 
 
@@ -139,11 +140,14 @@ def approve(
 
     Without --until it answers the decision that stands now, and ends with the phase's next decision.
     """
+    from orchestration.decisions import last_day
+
     with exits():
         log = _log()
         decision = log.latest(phase, dataset=data)
         profile = str(decision.pins["profile"]) if decision else None
-        override = log.approve(phase, by, why, _date(until), dataset=data, profile=profile)
+        override = log.approve(phase, by, why, last_day(until or ""), dataset=data, profile=profile)
+    _copy(log)
     if as_json:
         print_json({"schema": "foresight.override/1", **override.document()})
         return
@@ -233,11 +237,12 @@ def _phase(phase: int) -> Phase:
     return cast("Phase", phase)
 
 
-def _date(text: str | None) -> dt.date | None:
-    try:
-        return dt.date.fromisoformat(text) if text is not None else None
-    except ValueError:
-        raise ValueError(f"--until {text}: not a date; give YYYY-MM-DD") from None
+def _copy(log: DecisionLog) -> None:
+    """Copy the record to MLflow and Dagster; it stands whether that works now or only later."""
+    from orchestration.mirror import catch_up
+
+    for line in catch_up(Home.find(), log):
+        typer.echo(f"foresight: {line}", err=True)
 
 
 def _until(until: dt.date | None) -> str:
