@@ -117,7 +117,7 @@ def decide(phase: PhaseArgument, data: DataOption = DATA, as_json: JsonOption = 
         if not path.exists():
             raise DocumentError(f"no evaluation of phase {phase} at {path}; `foresight run --data {data}` makes one")
         evaluation = _evaluation(path)
-        pins = {"dataset": data, **clip_values.pin(evaluation, path)}
+        pins = {"dataset": data, **clip_values.pin(evaluation, path), **_data_now(data)}
         decision = (log := _log()).decide(load(), evaluation, pins=pins, phase=_phase(phase))
     _copy(log)
     _show(decision, as_json)
@@ -225,6 +225,18 @@ def _log() -> DecisionLog:
 
 def _document(data: str, phase: int) -> Path:
     return Home.find().run(data, f"phase{phase}") / "evaluation.json"
+
+
+def _data_now(data: str) -> dict[str, JsonValue]:
+    """The version of the data that lies here now, where it was all made here."""
+    from orchestration.jobs import DATA, data_version
+    from orchestration.workspace import Workspace
+
+    home = Home.find()
+    versions = Workspace(home.workspace(data), home.remote).versions()
+    if not set(DATA) <= versions.keys():
+        return {}
+    return {"data_version": data_version({stage: versions[stage] for stage in DATA})}
 
 
 def _evaluation(path: Path) -> Evaluation:

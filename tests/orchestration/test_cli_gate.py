@@ -194,6 +194,25 @@ def test_a_no_go_says_what_it_shows_and_what_comes_next(home: Path) -> None:
     assert printed(foresight("gate", "show", "1", "--json"))["next_step"] is None
 
 
+def test_decide_finds_that_the_data_changed_since(home: Path) -> None:
+    import yaml
+
+    from orchestration.jobs import DATA, data_version
+
+    workspace = home / "data" / "moving_shapes"
+    workspace.mkdir(parents=True)
+    stages = {stage: {"outs": [{"path": stage, "md5": f"{stage}.dir"}]} for stage in DATA}
+    (workspace / "dvc.lock").write_text(yaml.safe_dump({"stages": stages}))
+    evaluated(home)
+    body = printed(foresight("gate", "decide", "1", "--json"))
+    assert (body["verdict"], "stale: data_version" in body["criteria"][0]["why"]) == ("INCONCLUSIVE", True)
+    now = data_version({stage: f"{stage}.dir" for stage in DATA})
+    assert body["pins"]["expected"] == {"data_version": now}
+    path = home / "runs" / "moving_shapes" / "phase1" / "evaluation.json"
+    path.write_text(json.dumps(document(1) | {"data_version": now}))
+    assert printed(foresight("gate", "decide", "1", "--json"))["verdict"] == "GO"
+
+
 def test_decide_finds_per_clip_values_that_were_touched(home: Path) -> None:
     pinned = {"file": "clips.parquet", "sha256": "ab", "clips": {}}
     path = home / "runs" / "moving_shapes" / "phase1" / "evaluation.json"
