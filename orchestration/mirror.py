@@ -81,20 +81,26 @@ def to_mlflow(home: Home, log: DecisionLog) -> list[Entry]:
     Raises:
         MirrorError: MLflow is away.
     """
-    import mlflow
-    from sqlalchemy.exc import SQLAlchemyError
-
-    with _alone(home):
-        try:
-            known = _runs(home)
-            waiting = [one for one in entries(log) if known.get(one.sha256, ("", ""))[1] != DONE]
-            for entry in waiting:
-                _record(entry, known.get(entry.sha256, (None, ""))[0])
-        except (mlflow.MlflowException, SQLAlchemyError, OSError) as error:
-            raise MirrorError(
-                f"MLflow is away ({_first_line(error)}); the record stands, its copy is made later"
-            ) from error
+    with _alone(home), _mlflow("its copy is made later"):
+        known = _runs(home)
+        waiting = [one for one in entries(log) if known.get(one.sha256, ("", ""))[1] != DONE]
+        for entry in waiting:
+            _record(entry, known.get(entry.sha256, (None, ""))[0])
     return waiting
+
+
+def strangers(home: Home, log: DecisionLog) -> list[str]:
+    """Copies in MLflow of rows that the record has not: its end was cut off, or all of it was written anew.
+
+    Raises:
+        MirrorError: MLflow is away.
+    """
+    if not home.mlflow.is_dir():
+        return []
+    with _alone(home), _mlflow("it was checked without its copies"):
+        copied = _runs(home)
+    recorded = {entry.sha256 for entry in entries(log)}
+    return [f"row {sha[:12]} (run {run[:12]})" for sha, (run, _) in copied.items() if sha not in recorded]
 
 
 def to_dagster(home: Home, log: DecisionLog, instance: dg.DagsterInstance) -> list[Entry]:
@@ -136,6 +142,18 @@ def _alone(home: Home) -> Iterator[None]:
     with (home.root / "mirror.lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def _mlflow(so: str) -> Iterator[None]:
+    """Whatever MLflow says when it is away, in one line that says what becomes of the record."""
+    import mlflow
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (mlflow.MlflowException, SQLAlchemyError, OSError) as error:
+        raise MirrorError(f"MLflow is away ({_first_line(error)}); the record stands, {so}") from error
 
 
 def _run_goes_on(home: Home) -> bool:

@@ -157,7 +157,14 @@ def approve(
 
 @gate_app.command(epilog="Example: foresight gate replay --evaluation evaluation.json --set 1.spatial_iou.target=0.7")
 def replay(
-    evaluation: Annotated[Path, typer.Option("--evaluation", metavar="FILE", help="An evaluation document.")],
+    evaluation: Annotated[
+        str,
+        typer.Option(
+            "--evaluation",
+            metavar="FILE",
+            help="An evaluation document; or an old one's MLflow run id, or phase1.",
+        ),
+    ],
     programme: Annotated[
         Path | None, typer.Option("--programme", metavar="FILE", help="Other thresholds than the programme's.")
     ] = None,
@@ -167,17 +174,18 @@ def replay(
             "--set", metavar="PHASE.METRIC.target=X", help="One other target or failure threshold; repeatable."
         ),
     ] = None,
+    data: DataOption = DATA,
     as_json: JsonOption = False,
 ) -> None:
     """Say what a gate would decide on an old evaluation, perhaps with other thresholds. Nothing is recorded or trained.
 
     With other thresholds, the rows that come out other than under the programme as it stands are named.
     """
-    from orchestration import gate, what_if
+    from orchestration import gate, sides, what_if
     from orchestration.programme import load
 
     with exits():
-        asked, given = load(programme), _evaluation(evaluation)
+        asked, given = load(programme), sides.evaluation(Home.find(), data, evaluation)
         asked = what_if.changed(asked, [what_if.parse(text, asked) for text in changes or ()])
         decision, turned = gate.decide(asked, given), None
         if programme is not None or changes:
@@ -200,7 +208,7 @@ def log(as_json: JsonOption = False) -> None:
     """List all decisions and overrides in order, and verify that none was edited; a broken record exits 1."""
     with exits():
         record = _log()
-        broken = record.verify()
+        broken = record.verify() or _cut(record)
         entries = _entries(record)
     if as_json:
         print_json({"schema": "foresight.log/1", "intact": broken is None, "broken": broken, "entries": entries})
@@ -214,6 +222,18 @@ def log(as_json: JsonOption = False) -> None:
         raise typer.Exit(1)
     if not as_json:
         typer.echo(f"{len(entries)} entries, the chain holds.")
+
+
+def _cut(record: DecisionLog) -> str | None:
+    """What only a second witness sees: the record's end cut off, or all of it written anew."""
+    from orchestration.mirror import MirrorError, strangers
+
+    try:
+        lost = strangers(Home.find(), record)
+    except MirrorError as error:
+        typer.echo(f"foresight: {error}", err=True)
+        return None
+    return f"its end or throughout: MLflow has {', '.join(lost[:3])}, which are not in it" if lost else None
 
 
 def _log() -> DecisionLog:

@@ -151,6 +151,11 @@ def test_replay_answers_what_if_and_records_nothing(home: Path, tmp_path: Path) 
     assert not (home / "foresight.db").exists()
 
 
+def test_replay_finds_the_evaluation_of_a_phase(home: Path) -> None:
+    evaluated(home, 2)
+    assert printed(foresight("gate", "replay", "--evaluation", "phase2", "--json"))["phase"] == 2
+
+
 def test_replay_sets_single_thresholds_and_names_the_rows_that_turn(home: Path) -> None:
     path = str(evaluated(home, spatial_iou=metric(0.72)))
     easier = ("gate", "replay", "--evaluation", path, "--set", "1.spatial_iou.target=0.7")

@@ -146,6 +146,37 @@ def test_a_decision_is_left_to_the_run_that_makes_it(home: Home, log: DecisionLo
         assert [entry.kind for entry in to_dagster(home, log, instance)] == ["decision", "decision"]
 
 
+# -- the second witness
+
+
+def cut(home: Home, *statements: str) -> None:
+    """As somebody with the file and no scruples would: the chain that is left holds."""
+    import sqlite3
+
+    connection = sqlite3.connect(home.database)
+    for (trigger,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        connection.execute(f"DROP TRIGGER {trigger}")
+    for statement in statements:
+        assert connection.execute(statement).rowcount > 0
+    connection.commit()
+    connection.close()
+
+
+def test_an_end_that_was_cut_off_is_seen_by_its_copy(home: Home, log: DecisionLog) -> None:
+    to_mlflow(home, log)
+    assert mirror.strangers(home, log) == []
+    gone = log.overrides()[0].sha256
+    cut(home, "DELETE FROM overrides", "DELETE FROM events WHERE seq = (SELECT max(seq) FROM events)")
+    assert log.verify() is None, "what is left is a chain that holds"
+    assert [row.split()[1] for row in mirror.strangers(home, log)] == [gone[:12]]
+    result = foresight("log", "--json")
+    assert (result.exit_code, json.loads(result.stdout)["intact"]) == (1, False)
+    assert f"MLflow has row {gone[:12]}" in result.stderr
+    (home.mlflow / "mlflow.db").write_text("not a database " * 100)
+    result = foresight("log")
+    assert (result.exit_code, "checked without its copies" in result.stderr) == (0, True)
+
+
 # -- the command line
 
 

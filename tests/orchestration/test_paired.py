@@ -207,7 +207,7 @@ def test_the_command_reads_well_in_100_columns(home: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ("phase2/sam_only", "no sam_only in evaluation.json of phase 2; there are hybrid, dino_only, vae_roundtrip"),
+        ("phase2/sam_only", "no sam_only in the evaluation of phase 2; there are hybrid, dino_only, vae_roundtrip"),
         ("phase3", "cannot be read"),
         ("nothing", "no phase, no document and no run"),
         ("abcdef", "holds no runs"),
