@@ -49,18 +49,12 @@ def show(
 
 
 def _show_overall(data: str, as_json: bool) -> None:
-    from orchestration import overall
     from orchestration.board import overall_table
     from orchestration.programme import load
+    from orchestration.record import overall
 
     with exits():
-        log, programme = _log(), load()
-        paths = {phase: _document(data, phase) for phase in programme.phases}
-        evaluations = {phase: _evaluation(path) for phase, path in paths.items() if path.exists()}
-        profile = evaluations[max(evaluations)].profile if evaluations else None
-        decided = {phase: log.latest(phase, dataset=data, profile=profile) for phase in programme.phases}
-        decisions = {phase: decision for phase, decision in decided.items() if decision is not None}
-        judged = overall.judge(programme, evaluations, decisions, profile=profile)
+        judged = overall(Home.find(), load(), data)
     if as_json:
         print_json(judged.document())
     else:
