@@ -62,12 +62,12 @@ def decide(
 
 def copy(context: dg.AssetExecutionContext | dg.OpExecutionContext, foresight: Foresight) -> None:
     """Copy what was recorded to MLflow and Dagster; what is away now is caught up later."""
-    log = decisions(foresight.home)
-    try:
-        mirror.to_dagster(foresight.home, log, context.instance)
-        mirror.to_mlflow(foresight.home, log)
-    except mirror.MirrorError as error:
-        context.log.warning(str(error))
+    home, log = foresight.home, decisions(foresight.home)
+    for to in (lambda: mirror.to_dagster(home, log, context.instance), lambda: mirror.to_mlflow(home, log)):
+        try:
+            to()
+        except mirror.MirrorError as error:
+            context.log.warning(str(error))
 
 
 def decision_metadata(document: Mapping[str, Any]) -> dict[str, Any]:

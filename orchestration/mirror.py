@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import fcntl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 GATES = "gates"
 DONE = "FINISHED"
+LATER = "its copy is made later"
 
 
 class MirrorError(RuntimeError):
@@ -81,7 +82,9 @@ def to_mlflow(home: Home, log: DecisionLog) -> list[Entry]:
     Raises:
         MirrorError: MLflow is away.
     """
-    with _alone(home), _mlflow("its copy is made later"):
+    import mlflow
+
+    with _alone(home), _reaching("MLflow", LATER, mlflow.MlflowException):
         known = _runs(home)
         waiting = [one for one in entries(log) if known.get(one.sha256, ("", ""))[1] != DONE]
         for entry in waiting:
@@ -97,7 +100,9 @@ def strangers(home: Home, log: DecisionLog) -> list[str]:
     """
     if not home.mlflow.is_dir():
         return []
-    with _alone(home), _mlflow("it was checked without its copies"):
+    import mlflow
+
+    with _alone(home), _reaching("MLflow", "it was checked without its copies", mlflow.MlflowException):
         copied = _runs(home)
     recorded = {entry.sha256 for entry in entries(log)}
     return [f"row {sha[:12]} (run {run[:12]})" for sha, (run, _) in copied.items() if sha not in recorded]
@@ -108,8 +113,13 @@ def to_dagster(home: Home, log: DecisionLog, instance: dg.DagsterInstance) -> li
 
     A gate asset materializes its own decision when its step ends. While a run goes on here a decision is therefore left
     to it; the order below makes sure of that: rows first, then whether a run goes on, then what Dagster has.
+
+    Raises:
+        MirrorError: Dagster's storage is away.
     """
-    with _alone(home):
+    from dagster import DagsterError
+
+    with _alone(home), _reaching("Dagster", LATER, DagsterError):
         rows = entries(log)
         busy = _run_goes_on(home)
         waiting = [one for one in rows if not (busy and one.kind == "decision")]
@@ -127,11 +137,11 @@ def _to_own_dagster(home: Home, log: DecisionLog) -> None:
         to_dagster(home, log, own)
 
 
-def _tried(copy: Any) -> list[str]:
+def _tried(copy: Callable[[], object]) -> list[str]:
     try:
         copy()
-    except (MirrorError, OSError) as error:
-        return [_first_line(error)]
+    except MirrorError as error:
+        return [str(error)]
     return []
 
 
@@ -145,15 +155,14 @@ def _alone(home: Home) -> Iterator[None]:
 
 
 @contextmanager
-def _mlflow(so: str) -> Iterator[None]:
-    """Whatever MLflow says when it is away, in one line that says what becomes of the record."""
-    import mlflow
+def _reaching(what: str, so: str, own: type[Exception]) -> Iterator[None]:
+    """Whatever a place says when it is away, in one line that says what becomes of the record."""
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (mlflow.MlflowException, SQLAlchemyError, OSError) as error:
-        raise MirrorError(f"MLflow is away ({_first_line(error)}); the record stands, {so}") from error
+    except (own, SQLAlchemyError, OSError) as error:
+        raise MirrorError(f"{what} is away ({_first_line(error)}); the record stands, {so}") from error
 
 
 def _run_goes_on(home: Home) -> bool:
@@ -229,7 +238,8 @@ def _materialization(entry: Entry) -> dg.AssetMaterialization:
     from orchestration.gate_stage import decision_metadata, override_metadata
 
     metadata = (decision_metadata if entry.kind == "decision" else override_metadata)(entry.document)
-    return dg.AssetMaterialization(_key(entry), description=entry.title, metadata=metadata)
+    tags = {"dagster/data_version": entry.sha256[:32]}  # as a gate asset says it of its decision
+    return dg.AssetMaterialization(_key(entry), description=entry.title, metadata=metadata, tags=tags)
 
 
 def _materialized(instance: dg.DagsterInstance, key: dg.AssetKey) -> Iterator[str]:
