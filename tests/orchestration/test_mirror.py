@@ -153,7 +153,7 @@ def cut(home: Home, *statements: str) -> None:
     """As somebody with the file and no scruples would: the chain that is left holds."""
     import sqlite3
 
-    connection = sqlite3.connect(home.database)
+    connection = sqlite3.connect(home.root / "foresight.db")
     for (trigger,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
         connection.execute(f"DROP TRIGGER {trigger}")
     for statement in statements:
