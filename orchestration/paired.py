@@ -22,7 +22,7 @@ PAIRED = (*NAMES, "lpips_vgg", "temporal_lpips_variance_dynamic")
 UNDIRECTED = ("temporal_lpips_variance_dynamic",)
 """Companions that say what a clip does and not how well."""
 JUDGES = {
-    "spatial_iou": ("segmenter",),
+    "spatial_iou": ("segmenter", "mobile_sam"),
     "lpips": ("lpips_alex",),
     "lpips_vgg": ("lpips_vgg",),
     "temporal_lpips_variance": ("lpips_alex",),
