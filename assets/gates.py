@@ -14,10 +14,31 @@ from orchestration.gate_stage import GateConfig
 from orchestration.phase_stage import Phase
 from orchestration.resources import Foresight
 
+OVERRIDES = """A person's signed word that the programme goes on past a gate: who, why, until when.
+
+One materialization for each, however it was signed: the job `approve_gate`, `foresight gate approve`, or the launch
+configuration of the gate. It stands beside the decision and never changes it.
+"""
+
 
 def assets(dataset: Dataset) -> list[dg.AssetsDefinition]:
     """One gate a phase, each with a check that shows its verdict beside it."""
     return [_gate(dataset, phase) for phase in groups.PHASES]
+
+
+def overrides(dataset: Dataset) -> list[dg.AssetSpec]:
+    """Where each phase's overrides are seen: materialized by whatever signs one, and by nothing else."""
+    return [
+        dg.AssetSpec(
+            groups.key(dataset.name, f"phase{phase}_override"),
+            deps=[groups.key(dataset.name, f"phase{phase}_gate")],
+            group_name=group,
+            owners=groups.CHAIR,
+            kinds={"sql"},
+            description=OVERRIDES,
+        )
+        for phase, group in groups.PHASES.items()
+    ]
 
 
 def _gate(dataset: Dataset, phase: Phase) -> dg.AssetsDefinition:

@@ -142,8 +142,8 @@ class DecisionLog:
             OverrideError: nobody signed it, no reason was given, or it would have expired already.
         """
         by, why = by.strip(), why.strip()
-        if not by or not why:
-            raise OverrideError(f"an override needs {'a name' if not by else 'a reason'}: say who approves, and why")
+        if lacking := next((what for what, text in (("a name", by), ("a reason", why)) if not _says(text)), None):
+            raise OverrideError(f"an override needs {lacking}: say who approves, and why")
         if phase not in (1, 2, 3):
             raise OverrideError(f"there is no phase {phase}: give 1, 2 or 3")
         answered = self.latest(phase, dataset=dataset, profile=profile)
@@ -223,6 +223,23 @@ class DecisionLog:
             sha, (kind, at) = next(iter(witnessed.items()))
             return f"events: {kind} at {at}, but the row {sha[:12]} is gone"
         return None
+
+
+def last_day(text: str) -> dt.date | None:
+    """An override's last day from its text; none where it is empty.
+
+    Raises:
+        OverrideError: not a date.
+    """
+    try:
+        return dt.date.fromisoformat(text.strip()) if text.strip() else None
+    except ValueError:
+        raise OverrideError(f"until {text}: not a date; give YYYY-MM-DD") from None
+
+
+def _says(text: str) -> bool:
+    """Whether there is a letter or a digit in it: blanks that do not look like blanks are no reason either."""
+    return any(sign.isalnum() for sign in text)
 
 
 def _changed(row: Any, body: Mapping[str, Any]) -> str | None:

@@ -7,6 +7,8 @@ import dagster as dg
 
 from assets import evaluation, experiments, features, gates, ingest, phase1, phase2, phase3, report
 from orchestration import groups, profile
+from orchestration.approval import approve_gate
+from orchestration.copying import copy_the_record
 from orchestration.datasets import GENERATED, REAL, Dataset, known
 from orchestration.home import Home
 from orchestration.programme import load as programme
@@ -29,9 +31,10 @@ def build(home: Home, profile_name: str) -> dg.Definitions:
     return dg.Definitions(
         assets=[asset for dataset in datasets for asset in of(dataset)],
         asset_checks=[check for dataset in datasets for check in (*ingest.checks(dataset), *features.checks(dataset))],
-        sensors=[*(sensor for dataset in training for sensor in sensors(dataset)), teller()],
+        sensors=[*(sensor for dataset in training for sensor in sensors(dataset)), teller(), copy_the_record],
         schedules=[schedule for dataset in training for schedule in schedules(dataset, checkpoints, zone)],
         jobs=[
+            approve_gate,
             dg.define_asset_job(
                 JOB, description="The whole programme: what `foresight run` and `make demo` materialize."
             ),
@@ -45,14 +48,14 @@ def build(home: Home, profile_name: str) -> dg.Definitions:
     )
 
 
-def of(dataset: Dataset) -> list[dg.AssetsDefinition]:
+def of(dataset: Dataset) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """The assets of one dataset, in the order of the programme."""
     data = [*ingest.assets(dataset), *features.assets(dataset)]
     if not dataset.trains:
         return [*data, evaluation.outside(dataset)]
     after = [groups.key(REAL, "evaluation")] if dataset.name == GENERATED else []
     phases = [*phase1.assets(dataset), *phase2.assets(dataset), *phase3.assets(dataset)]
-    judged = [*evaluation.assets(dataset), *gates.assets(dataset)]
+    judged = [*evaluation.assets(dataset), *gates.assets(dataset), *gates.overrides(dataset)]
     return [*data, *experiments.assets(dataset), *phases, *judged, report.asset(dataset, after)]
 
 

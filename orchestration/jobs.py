@@ -4,6 +4,7 @@ A job names its inputs by path and by version, so that a result can be told apar
 fingerprint leaves out what does not change the result: where the home lies, who runs it, on which attempt.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +38,15 @@ _AUDITS = (
 _SOURCES = {EVALUATE: _JUDGES, PREMISE: _AUDITS}
 
 
+DATA = ("shards", "dinov2", "qwen", "latents")
+"""The stages of DVC that a phase reads."""
+
+
+def data_version(versions: Mapping[str, str]) -> str:
+    """One hash over DVC's hashes of stages."""
+    return fingerprint(versions)[:16]
+
+
 class JobError(ValueError):
     """A job file that cannot be read as what it says it is."""
 
@@ -65,7 +75,7 @@ class Job(BaseModel):
     @property
     def data_version(self) -> str:
         """One hash over the versions of all inputs."""
-        return fingerprint(self.data_versions)[:16]
+        return data_version(self.data_versions)
 
     @property
     def fingerprint(self) -> str:

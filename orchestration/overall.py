@@ -47,7 +47,7 @@ def judge(
     gates: dict[Phase, Verdict | None] = {
         phase: decisions[phase].verdict if phase in decisions else None for phase in programme.phases
     }
-    failed = [phase for phase, said in gates.items() if said == "NO_GO"]
+    failed: list[Phase] = [phase for phase, said in gates.items() if said == "NO_GO"]
     if verdict == "NO_GO" and not failed:
         maintained = [row.criterion.metric for row in rows if row.criterion.outcome == "NO_GO"]
         overall = programme.overall

@@ -22,7 +22,7 @@ PAIRED = (*NAMES, "lpips_vgg", "temporal_lpips_variance_dynamic")
 UNDIRECTED = ("temporal_lpips_variance_dynamic",)
 """Companions that say what a clip does and not how well."""
 JUDGES = {
-    "spatial_iou": ("segmenter",),
+    "spatial_iou": ("segmenter", "mobile_sam"),
     "lpips": ("lpips_alex",),
     "lpips_vgg": ("lpips_vgg",),
     "temporal_lpips_variance": ("lpips_alex",),
@@ -63,8 +63,11 @@ class Side:
 
     def by_clip(self, metric: str) -> pd.Series:
         """The defined values of one metric by clip id; empty where it has none."""
+        import numpy as np
+        import pandas as pd
+
         rows = self.values[(self.values["arm"] == self.arm) & (self.values["metric"] == metric)]
-        return rows.set_index("clip_id")["value"].dropna()
+        return pd.Series(np.asarray(rows["value"], float), index=rows["clip_id"]).dropna()
 
 
 def judged(evaluation: Evaluation) -> str:
@@ -118,6 +121,8 @@ def _shared(first: Side, second: Side) -> list[str]:
 
 def _row(name: str, first: Side, second: Side, shared: list[str], programme: Programme) -> dict[str, Any]:
     """One metric; `says` is the answer in words, `better` its side where there is one."""
+    import numpy as np
+
     from models.evaluation.metric import paired_difference
     from models.evaluation.probes import PROPORTIONS
 
@@ -128,20 +133,20 @@ def _row(name: str, first: Side, second: Side, shared: list[str], programme: Pro
         said = f"not compared: the first by {ours.protocol!r}, the second by {theirs.protocol!r}"
         return row | {"says": said, "protocol": None}
     weights = first.evaluation.weights, second.evaluation.weights
-    if other := [one for one in JUDGES.get(name, ()) if weights[0].get(one) != weights[1].get(one)]:
-        return row | {"says": f"not compared: read with other weights of {' and '.join(other)}"}
-    values = [side.by_clip(name).reindex(shared) for side in (first, second)]
-    both = values[0].notna() & values[1].notna()
+    if judges := [one for one in JUDGES.get(name, ()) if weights[0].get(one) != weights[1].get(one)]:
+        return row | {"says": f"not compared: read with other weights of {' and '.join(judges)}"}
+    mine, other = (np.asarray(side.by_clip(name).reindex(shared), float) for side in (first, second))
+    both = np.isfinite(mine) & np.isfinite(other)
     if not both.any():
         return row | {"says": "not paired: one number of the whole set, without values of each clip"}
-    pair = [one[both].to_numpy(float) for one in values]
-    found = paired_difference(*pair, protocol=ours.protocol, proportion=name in PROPORTIONS)
+    mine, other = mine[both], other[both]
+    found = paired_difference(mine, other, protocol=ours.protocol, proportion=name in PROPORTIONS)
     base = name if name in programme.metrics else name.rpartition("_")[0]
     metric = programme.metrics[base]
     better, says = _told(found.low, found.high, metric.better, directed=name not in UNDIRECTED)
     if found.n < metric.min_n:
         better, says = None, f"not told apart: {found.n} clips are below {metric.min_n}"
-    means = {"first": float(pair[0].mean()), "second": float(pair[1].mean())}
+    means = {"first": float(mine.mean()), "second": float(other.mean())}
     measured = {"difference": found.value, "low": found.low, "high": found.high, "n": found.n}
     return row | {"paired": True, **means, **measured, "better": better, "says": says, "protocol": found.protocol}
 

@@ -20,7 +20,7 @@ from orchestration.datasets import Dataset
 from orchestration.dispatch import dispatch
 from orchestration.experiments import declaration
 from orchestration.home import Home
-from orchestration.jobs import EVALUATE, RESULT, Job
+from orchestration.jobs import DATA, EVALUATE, RESULT, Job
 from orchestration.profile import Profile
 from orchestration.programme import load as programme
 from orchestration.record import decisions, experiments
@@ -28,7 +28,6 @@ from orchestration.resources import Foresight
 from orchestration.versioning import code_commit
 
 EVALUATION = "evaluation.json"
-DATA = ("shards", "dinov2", "qwen", "latents")
 PREMISE_WEIGHTS = ("qwen", "dinov2", "vae")
 """The frozen weights that the premise is about."""
 TRAINED_WITH = {

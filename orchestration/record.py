@@ -6,8 +6,11 @@ from orchestration.home import Home
 
 if TYPE_CHECKING:
     from orchestration.decisions import DecisionLog
+    from orchestration.documents import Decision, Evaluation, Phase
     from orchestration.experiments.record import ExperimentLog
     from orchestration.ledger import Ledger
+    from orchestration.overall import Overall
+    from orchestration.programme import Programme
 
 
 def decisions(home: Home) -> "DecisionLog":
@@ -33,3 +36,25 @@ def experiments(home: Home) -> "ExperimentLog":
     from orchestration.store import Store
 
     return ExperimentLog(Store(home.database))
+
+
+def overall(home: Home, programme: "Programme", dataset: str) -> "Overall":
+    """§6.4's verdict on the evaluations of a dataset that stand in a home, beside what its gates said.
+
+    Raises:
+        DocumentError: an evaluation is not what it says it is.
+    """
+    from orchestration.documents import read_evaluation
+    from orchestration.overall import judge
+
+    log = decisions(home)
+    evaluations: dict[Phase, Evaluation] = {}
+    decided: dict[Phase, Decision] = {}
+    for phase in programme.phases:
+        if (path := home.run(dataset, f"phase{phase}") / "evaluation.json").is_file():
+            evaluations[phase] = read_evaluation(path)
+    profile = evaluations[max(evaluations)].profile if evaluations else None
+    for phase in programme.phases:
+        if (decision := log.latest(phase, dataset=dataset, profile=profile)) is not None:
+            decided[phase] = decision
+    return judge(programme, evaluations, decided, profile=profile)

@@ -15,6 +15,9 @@ from orchestration.lock import hold
 from orchestration.profile import Profile
 from orchestration.workspace import Workspace
 
+APPROVE = "approve_gate"
+"""The job that signs an override: it writes one row, whatever goes on beside it."""
+
 
 class Foresight(dg.ConfigurableResource):
     """One home under one profile."""
@@ -24,8 +27,8 @@ class Foresight(dg.ConfigurableResource):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Foresight"]:
-        """A run, wherever it was launched, holds the home while it lasts; the tick of a sensor does not."""
-        if context.run is None:
+        """A run, wherever it was launched, holds the home while it lasts; a sensor's tick or a signature does not."""
+        if context.run is None or context.run.job_name == APPROVE:
             yield self
             return
         with hold(self.home.lock, f"Dagster run {context.run.run_id[:8]}"):

@@ -23,7 +23,6 @@ EXPERIMENTS = {
     3: "3 full system",
 }
 PREMISE_AUDIT = "0 premise audit"
-GATES = "gates"
 BUDGET = "budget"
 SHOWN = ("loss", "eta_s")
 ANSWER_S = 10.0
@@ -114,7 +113,7 @@ def attempt(job: Job, name: str = "") -> Iterator[Run]:
 
     home = Home(job.home)
     connect(home)
-    _experiment(home, PREMISE_AUDIT if job.declaration else EXPERIMENTS[job.phase])
+    experiment(home, PREMISE_AUDIT if job.declaration else EXPERIMENTS[job.phase])
     with mlflow.start_run(run_name=name or f"{job.stage} {job.dataset} {job.fingerprint[:8]}", tags=tags(job)) as run:
         made = Run(run.info.run_id)
         made.params(_said(job))
@@ -202,36 +201,13 @@ def _said(job: Job) -> dict[str, Any]:
     return {"profile": said.pop("name"), **said, "dataset": job.dataset}
 
 
-def _experiment(home: Home, name: str) -> None:
+def experiment(home: Home, name: str) -> str:
+    """Make an experiment the one that runs go to, and give its id."""
     import mlflow
 
     if mlflow.get_experiment_by_name(name) is None:
         mlflow.create_experiment(name, artifact_location=(home.mlflow / "artifacts").as_uri())
-    mlflow.set_experiment(name)
-
-
-def decided(home: Home, decision: Any, override: Mapping[str, Any] | None) -> None:
-    """A gate's decision as a run of its own, with the full document attached; once, however often it is asked for."""
-    done = home.mlflow / "decided" / f"{decision.sha256}{'-overridden' if override else ''}"
-    if done.is_file():
-        return
-    import mlflow
-
-    connect(home)
-    _experiment(home, GATES)
-    marks = {"verdict": decision.verdict, "action": decision.action, "decision_sha256": decision.sha256}
-    pinned = {
-        name: str(decision.pins[name]) for name in ("dataset", "data_version", "code_commit") if name in decision.pins
-    }
-    with mlflow.start_run(run_name=f"phase {decision.phase} {decision.verdict}", tags={**marks, **pinned}) as run:
-        made = Run(run.info.run_id)
-        made.params({"phase": decision.phase, "overridden_by": (override or {}).get("by", "")})
-        made.numbers({row.metric.replace("@", "/"): row.value for row in decision.criteria if row.value is not None})
-        made.document("decision.json", decision.document())
-        if override:
-            made.document("override.json", override)
-    done.parent.mkdir(exist_ok=True)
-    done.touch()
+    return mlflow.set_experiment(name).experiment_id
 
 
 def spent(home: Home, found: Mapping[str, Any], figure: bytes) -> None:
@@ -244,7 +220,7 @@ def spent(home: Home, found: Mapping[str, Any], figure: bytes) -> None:
     if not new:
         return
     connect(home)
-    _experiment(home, BUDGET)
+    experiment(home, BUDGET)
     for one in new:
         words = ("key", "state", "ended", "phase", "experiment", "person", "device", "gpus")
         with mlflow.start_run(run_name=one["key"], tags={name: str(one[name]) for name in words}) as run:

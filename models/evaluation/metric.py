@@ -70,8 +70,9 @@ def paired_difference(
     if len(first) != len(second):
         raise ValueError(f"a paired difference needs the same clips: {len(first)} and {len(second)} were given")
     difference = np.asarray(first, float) - np.asarray(second, float)
+    difference = difference[np.isfinite(difference)]
     metric = bootstrap(difference, seed, protocol)
-    if proportion and metric.n > 1:
+    if proportion and metric.n > 1 and np.isin(difference, (-1.0, 0.0, 1.0)).all():
         low, high = agresti_min(int((difference == 1).sum()), int((difference == -1).sum()), metric.n)
         metric = replace(metric, low=low, high=high)
     return replace(metric, protocol=f"paired over clips: {protocol}" if protocol else "paired over clips")

@@ -49,18 +49,12 @@ def show(
 
 
 def _show_overall(data: str, as_json: bool) -> None:
-    from orchestration import overall
     from orchestration.board import overall_table
     from orchestration.programme import load
+    from orchestration.record import overall
 
     with exits():
-        log, programme = _log(), load()
-        paths = {phase: _document(data, phase) for phase in programme.phases}
-        evaluations = {phase: _evaluation(path) for phase, path in paths.items() if path.exists()}
-        profile = evaluations[max(evaluations)].profile if evaluations else None
-        decided = {phase: log.latest(phase, dataset=data, profile=profile) for phase in programme.phases}
-        decisions = {phase: decision for phase, decision in decided.items() if decision is not None}
-        judged = overall.judge(programme, evaluations, decisions, profile=profile)
+        judged = overall(Home.find(), load(), data)
     if as_json:
         print_json(judged.document())
     else:
@@ -117,8 +111,9 @@ def decide(phase: PhaseArgument, data: DataOption = DATA, as_json: JsonOption = 
         if not path.exists():
             raise DocumentError(f"no evaluation of phase {phase} at {path}; `foresight run --data {data}` makes one")
         evaluation = _evaluation(path)
-        pins = {"dataset": data, **clip_values.pin(evaluation, path)}
-        decision = _log().decide(load(), evaluation, pins=pins, phase=_phase(phase))
+        pins = {"dataset": data, **clip_values.pin(evaluation, path), **_data_now(data)}
+        decision = (log := _log()).decide(load(), evaluation, pins=pins, phase=_phase(phase))
+    _copy(log)
     _show(decision, as_json)
 
 
@@ -139,11 +134,14 @@ def approve(
 
     Without --until it answers the decision that stands now, and ends with the phase's next decision.
     """
+    from orchestration.decisions import last_day
+
     with exits():
         log = _log()
         decision = log.latest(phase, dataset=data)
         profile = str(decision.pins["profile"]) if decision else None
-        override = log.approve(phase, by, why, _date(until), dataset=data, profile=profile)
+        override = log.approve(phase, by, why, last_day(until or ""), dataset=data, profile=profile)
+    _copy(log)
     if as_json:
         print_json({"schema": "foresight.override/1", **override.document()})
         return
@@ -153,7 +151,14 @@ def approve(
 
 @gate_app.command(epilog="Example: foresight gate replay --evaluation evaluation.json --set 1.spatial_iou.target=0.7")
 def replay(
-    evaluation: Annotated[Path, typer.Option("--evaluation", metavar="FILE", help="An evaluation document.")],
+    evaluation: Annotated[
+        str,
+        typer.Option(
+            "--evaluation",
+            metavar="FILE",
+            help="An evaluation document; or an old one's MLflow run id, or phase1.",
+        ),
+    ],
     programme: Annotated[
         Path | None, typer.Option("--programme", metavar="FILE", help="Other thresholds than the programme's.")
     ] = None,
@@ -163,17 +168,18 @@ def replay(
             "--set", metavar="PHASE.METRIC.target=X", help="One other target or failure threshold; repeatable."
         ),
     ] = None,
+    data: DataOption = DATA,
     as_json: JsonOption = False,
 ) -> None:
     """Say what a gate would decide on an old evaluation, perhaps with other thresholds. Nothing is recorded or trained.
 
     With other thresholds, the rows that come out other than under the programme as it stands are named.
     """
-    from orchestration import gate, what_if
+    from orchestration import gate, sides, what_if
     from orchestration.programme import load
 
     with exits():
-        asked, given = load(programme), _evaluation(evaluation)
+        asked, given = load(programme), sides.evaluation(Home.find(), data, evaluation)
         asked = what_if.changed(asked, [what_if.parse(text, asked) for text in changes or ()])
         decision, turned = gate.decide(asked, given), None
         if programme is not None or changes:
@@ -196,7 +202,7 @@ def log(as_json: JsonOption = False) -> None:
     """List all decisions and overrides in order, and verify that none was edited; a broken record exits 1."""
     with exits():
         record = _log()
-        broken = record.verify()
+        broken = record.verify() or _cut(record)
         entries = _entries(record)
     if as_json:
         print_json({"schema": "foresight.log/1", "intact": broken is None, "broken": broken, "entries": entries})
@@ -212,6 +218,18 @@ def log(as_json: JsonOption = False) -> None:
         typer.echo(f"{len(entries)} entries, the chain holds.")
 
 
+def _cut(record: DecisionLog) -> str | None:
+    """What only a second witness sees: the record's end cut off, or all of it written anew."""
+    from orchestration.mirror import MirrorError, strangers
+
+    try:
+        lost = strangers(Home.find(), record)
+    except MirrorError as error:
+        typer.echo(f"foresight: {error}", err=True)
+        return None
+    return f"its end or throughout: MLflow has {', '.join(lost[:3])}, which are not in it" if lost else None
+
+
 def _log() -> DecisionLog:
     from orchestration.decisions import DecisionLog
     from orchestration.store import Store
@@ -221,6 +239,18 @@ def _log() -> DecisionLog:
 
 def _document(data: str, phase: int) -> Path:
     return Home.find().run(data, f"phase{phase}") / "evaluation.json"
+
+
+def _data_now(data: str) -> dict[str, JsonValue]:
+    """The version of the data that lies here now, where it was all made here."""
+    from orchestration.jobs import DATA, data_version
+    from orchestration.workspace import Workspace
+
+    home = Home.find()
+    versions = Workspace(home.workspace(data), home.remote).versions()
+    if not set(DATA) <= versions.keys():
+        return {}
+    return {"data_version": data_version({stage: versions[stage] for stage in DATA})}
 
 
 def _evaluation(path: Path) -> Evaluation:
@@ -233,11 +263,12 @@ def _phase(phase: int) -> Phase:
     return cast("Phase", phase)
 
 
-def _date(text: str | None) -> dt.date | None:
-    try:
-        return dt.date.fromisoformat(text) if text is not None else None
-    except ValueError:
-        raise ValueError(f"--until {text}: not a date; give YYYY-MM-DD") from None
+def _copy(log: DecisionLog) -> None:
+    """Copy the record to MLflow and Dagster; it stands whether that works now or only later."""
+    from orchestration.mirror import catch_up
+
+    for line in catch_up(Home.find(), log):
+        typer.echo(f"foresight: {line}", err=True)
 
 
 def _until(until: dt.date | None) -> str:

@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 import yaml
 
-from orchestration import data_stage, phase_stage, tracking
+from orchestration import data_stage, mirror, phase_stage
 from orchestration.datasets import GENERATED, Dataset
 from orchestration.home import Home
 from orchestration.jobs import PREMISE
@@ -63,7 +63,7 @@ def workers(monkeypatch):
     made = Workers()
     monkeypatch.setattr(data_stage, "dispatch", made)
     monkeypatch.setattr(phase_stage, "dispatch", made)
-    monkeypatch.setattr(tracking, "decided", lambda *_: None)
+    monkeypatch.setattr(mirror, "to_mlflow", lambda *_: [])
     return made
 
 

@@ -151,6 +151,11 @@ def test_replay_answers_what_if_and_records_nothing(home: Path, tmp_path: Path) 
     assert not (home / "foresight.db").exists()
 
 
+def test_replay_finds_the_evaluation_of_a_phase(home: Path) -> None:
+    evaluated(home, 2)
+    assert printed(foresight("gate", "replay", "--evaluation", "phase2", "--json"))["phase"] == 2
+
+
 def test_replay_sets_single_thresholds_and_names_the_rows_that_turn(home: Path) -> None:
     path = str(evaluated(home, spatial_iou=metric(0.72)))
     easier = ("gate", "replay", "--evaluation", path, "--set", "1.spatial_iou.target=0.7")
@@ -192,6 +197,25 @@ def test_a_no_go_says_what_it_shows_and_what_comes_next(home: Path) -> None:
     evaluated(home)
     foresight("gate", "decide", "1")
     assert printed(foresight("gate", "show", "1", "--json"))["next_step"] is None
+
+
+def test_decide_finds_that_the_data_changed_since(home: Path) -> None:
+    import yaml
+
+    from orchestration.jobs import DATA, data_version
+
+    workspace = home / "data" / "moving_shapes"
+    workspace.mkdir(parents=True)
+    stages = {stage: {"outs": [{"path": stage, "md5": f"{stage}.dir"}]} for stage in DATA}
+    (workspace / "dvc.lock").write_text(yaml.safe_dump({"stages": stages}))
+    evaluated(home)
+    body = printed(foresight("gate", "decide", "1", "--json"))
+    assert (body["verdict"], "stale: data_version" in body["criteria"][0]["why"]) == ("INCONCLUSIVE", True)
+    now = data_version({stage: f"{stage}.dir" for stage in DATA})
+    assert body["pins"]["expected"] == {"data_version": now}
+    path = home / "runs" / "moving_shapes" / "phase1" / "evaluation.json"
+    path.write_text(json.dumps(document(1) | {"data_version": now}))
+    assert printed(foresight("gate", "decide", "1", "--json"))["verdict"] == "GO"
 
 
 def test_decide_finds_per_clip_values_that_were_touched(home: Path) -> None:

@@ -112,11 +112,11 @@ def test_each_failure_has_its_fallback() -> None:
         assert words in text
 
 
-RANK = {"NO_GO": 0, "INCONCLUSIVE": 1, "GO": 2}
+RANK = {"NO_GO": 0, "INCONCLUSIVE": 1, "MARGINAL": 1, "GO": 2}
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.floats(0.3, 0.9), st.floats(0, 0.05), st.floats(0, 0.1))
+@given(st.floats(0.3, 0.85), st.floats(0, 0.04), st.floats(0, 0.1))
 def test_better_never_worsens_it(value: float, half: float, gain: float) -> None:
     before = overall(evaluations(spatial_iou=metric(value, half))).verdict
     after = overall(evaluations(spatial_iou=metric(value + gain, half))).verdict

@@ -207,7 +207,7 @@ def test_the_command_reads_well_in_100_columns(home: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ("phase2/sam_only", "no sam_only in evaluation.json of phase 2; there are hybrid, dino_only, vae_roundtrip"),
+        ("phase2/sam_only", "no sam_only in the evaluation of phase 2; there are hybrid, dino_only, vae_roundtrip"),
         ("phase3", "cannot be read"),
         ("nothing", "no phase, no document and no run"),
         ("abcdef", "holds no runs"),
@@ -222,11 +222,11 @@ def test_what_cannot_be_found_is_wrong_input_in_one_line(home: Path, asked: str,
 def test_a_run_is_found_in_mlflow_by_the_start_of_its_id(home: Path) -> None:
     import mlflow
 
-    from orchestration.tracking import EXPERIMENTS, Run, _experiment, connect
+    from orchestration.tracking import EXPERIMENTS, Run, connect, experiment
 
     where, path = Home(home), home / "runs" / "moving_shapes" / "phase2" / "evaluation.json"
     connect(where)
-    _experiment(where, EXPERIMENTS[2])
+    experiment(where, EXPERIMENTS[2])
     with mlflow.start_run(tags={"dataset": "moving_shapes"}) as run:
         body = json.loads(path.read_text()) | {"runs": {"dino_only": run.info.run_id}}
         made = Run(run.info.run_id)

@@ -36,6 +36,41 @@ def test_an_evaluation_says_that_it_was_made_with_stand_ins(programme):
         assert metric["n"] > 0
 
 
+def test_any_two_arms_of_a_run_can_be_compared_clip_by_clip(programme):
+    def compared(*sides):
+        done = foresight(programme, "status", "--compare", *sides, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    document = json.loads((programme / "runs" / "moving_shapes" / "phase2" / "evaluation.json").read_text())
+    clips = document["per_clip"]["clips"]
+    assert set(clips) == set(document["arms"]) | set(document["baselines"])
+    assert len(set(clips.values())) == 1
+    found = compared("phase2/hybrid", "phase2/vlm_only")
+    assert found["shared_clips"] == document["n_clips"]
+    gains = {row["metric"]: row["difference"] for row in found["metrics"] if row["paired"]}
+    told = document["arms"]["vlm_only"]
+    assert gains["spatial_iou"] == pytest.approx(told["spatial_iou_gain"]["value"])
+    assert gains["lpips"] == pytest.approx(-told["lpips_gain"]["value"])
+    recorded = compared(document["runs"]["hybrid"], "phase2/hybrid")
+    assert {row["difference"] for row in recorded["metrics"] if row["paired"]} == {0}
+
+
+def test_decisions_and_overrides_are_copied_to_mlflow_and_dagster_once(programme, monkeypatch):
+    from orchestration.home import Home
+    from orchestration.instance import instance
+    from orchestration.mirror import entries, strangers, to_dagster, to_mlflow
+    from orchestration.record import decisions
+
+    home, log = Home(programme), decisions(Home(programme))
+    monkeypatch.setenv("DAGSTER_HOME", str(home.dagster))
+    assert {entry.kind for entry in entries(log)} == {"decision", "override"}
+    assert to_mlflow(home, log) == []
+    assert strangers(home, log) == []
+    with instance(home) as own:
+        assert to_dagster(home, log, own) == []
+
+
 def test_a_second_run_makes_nothing_again(programme, small_profile):
     start = time.monotonic()
     again = foresight(
