@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from orchestration import clip_values, mirror
+from orchestration import clip_values, mirror, tracking
 from orchestration.board import criteria_rows
 from orchestration.datasets import Dataset
 from orchestration.documents import Decision, read_evaluation

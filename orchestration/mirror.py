@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from orchestration.datasets import GENERATED
 from orchestration.home import Home
+from orchestration.lock import look
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -121,7 +122,7 @@ def to_dagster(home: Home, log: DecisionLog, instance: dg.DagsterInstance) -> li
 
     with _alone(home), _reaching("Dagster", LATER, DagsterError):
         rows = entries(log)
-        busy = _run_goes_on(home)
+        busy = look(home.lock).holder is not None
         waiting = [one for one in rows if not (busy and one.kind == "decision")]
         known = {sha for key in {_key(one) for one in waiting} for sha in _materialized(instance, key)}
         waiting = [one for one in waiting if one.sha256 not in known]
@@ -163,17 +164,6 @@ def _reaching(what: str, so: str, own: type[Exception]) -> Iterator[None]:
         yield
     except (own, SQLAlchemyError, OSError) as error:
         raise MirrorError(f"{what} is away ({_first_line(error)}); the record stands, {so}") from error
-
-
-def _run_goes_on(home: Home) -> bool:
-    if not home.lock.is_file():
-        return False
-    with home.lock.open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
 
 
 def _runs(home: Home) -> dict[str, tuple[str, str]]:

@@ -1,6 +1,7 @@
 """A home whose workers are stand-ins of a few lines: what they would write, without the minutes."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import yaml
 
 from orchestration import data_stage, mirror, phase_stage
 from orchestration.datasets import GENERATED, Dataset
-from orchestration.home import Home
+from orchestration.home import REPOSITORY, Home
 from orchestration.jobs import PREMISE
 from orchestration.profile import PROFILES
 from orchestration.resources import Foresight
@@ -72,11 +73,13 @@ def foresight(tmp_path):
     """A home under a laptop profile whose weights are a few bytes."""
     weights = tmp_path / "weights"
     table = yaml.safe_load((PROFILES / "laptop.yaml").read_text())
+    vae = REPOSITORY / table["weights"]["vae"]
     for name in table["weights"]:
         folder = weights / name / ("transformer" if name == "ltx" else "")
         folder.mkdir(parents=True)
         (folder / "model.safetensors").write_text(name)
         table["weights"][name] = str(weights / name)
+    shutil.copy(vae / "config.json", weights / "vae")
     profile = tmp_path / "laptop.yaml"
     profile.write_text(yaml.safe_dump(table))
     return Foresight(home_folder=str(tmp_path / "home"), profile_name=str(profile))
