@@ -8,7 +8,7 @@ a phase.
 import dagster as dg
 
 from orchestration import groups, phase_stage
-from orchestration.datasets import GENERATED, Dataset
+from orchestration.data.datasets import GENERATED, Dataset
 from orchestration.phase_stage import Phase
 from orchestration.resources import Foresight
 

@@ -9,8 +9,9 @@ stands or a person signs for it.
 
 import dagster as dg
 
-from orchestration import groups, phase_stage, premise_stage
-from orchestration.datasets import Dataset
+from orchestration import groups, phase_stage
+from orchestration.data.datasets import Dataset
+from orchestration.experiments import premise_stage
 from orchestration.resources import Foresight
 
 

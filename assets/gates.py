@@ -8,9 +8,10 @@ event of its own, never an edit: `foresight gate approve`, or the two fields of 
 
 import dagster as dg
 
-from orchestration import gate_stage, groups
-from orchestration.datasets import Dataset
-from orchestration.gate_stage import GateConfig
+from orchestration import groups
+from orchestration.data.datasets import Dataset
+from orchestration.gates import gate_stage
+from orchestration.gates.gate_stage import GateConfig
 from orchestration.phase_stage import Phase
 from orchestration.resources import Foresight
 

@@ -8,8 +8,9 @@ the reason.
 
 import dagster as dg
 
-from orchestration import data_stage, groups, validation
-from orchestration.datasets import Dataset
+from orchestration import groups
+from orchestration.data import data_stage, validation
+from orchestration.data.datasets import Dataset
 from orchestration.resources import Foresight
 
 

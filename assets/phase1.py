@@ -8,7 +8,7 @@ it is not dispatched unless the premise stands or a person signs for it.
 import dagster as dg
 
 from orchestration import groups, phase_stage
-from orchestration.datasets import Dataset
+from orchestration.data.datasets import Dataset
 from orchestration.resources import Foresight
 
 

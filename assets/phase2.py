@@ -8,7 +8,7 @@ recorded override.
 import dagster as dg
 
 from orchestration import groups, phase_stage
-from orchestration.datasets import Dataset
+from orchestration.data.datasets import Dataset
 from orchestration.resources import Foresight
 
 

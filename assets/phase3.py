@@ -7,7 +7,7 @@ learn together. Not dispatched without Phase 2's GO or a recorded override.
 import dagster as dg
 
 from orchestration import groups, phase_stage
-from orchestration.datasets import Dataset
+from orchestration.data.datasets import Dataset
 from orchestration.resources import Foresight
 
 

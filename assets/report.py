@@ -9,7 +9,7 @@ import hashlib
 import dagster as dg
 
 from orchestration import groups
-from orchestration.datasets import Dataset
+from orchestration.data.datasets import Dataset
 from orchestration.resources import Foresight
 
 

@@ -7,16 +7,16 @@ import dagster as dg
 
 from assets import evaluation, experiments, features, gates, ingest, phase1, phase2, phase3, report
 from orchestration import groups, profile
-from orchestration.approval import approve_gate
-from orchestration.copying import copy_the_record
-from orchestration.datasets import GENERATED, REAL, Dataset, known
+from orchestration.data.datasets import GENERATED, REAL, Dataset, known
+from orchestration.gates.approval import approve_gate
 from orchestration.home import Home
-from orchestration.programme import load as programme
+from orchestration.people.telling import teller
+from orchestration.plan.programme import load as programme
+from orchestration.plan.weeks import zone as zone_of
+from orchestration.record.copying import copy_the_record
 from orchestration.resources import Foresight
 from orchestration.schedules import schedules
 from orchestration.sensors import sensors
-from orchestration.telling import teller
-from orchestration.weeks import zone as zone_of
 
 JOB = "programme"
 

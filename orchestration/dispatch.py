@@ -18,7 +18,7 @@ from typing import Any
 
 import dagster as dg
 
-from orchestration.allowance import StoppedAtReservation, to_end
+from orchestration.budget.allowance import StoppedAtReservation, to_end
 from orchestration.home import REPOSITORY
 from orchestration.messages import WorkerMessages
 from orchestration.progress import Listener

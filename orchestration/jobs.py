@@ -26,7 +26,7 @@ _TRAINS = (
 _JUDGES = (
     *_TRAINS,
     "models/evaluation",
-    "orchestration/clip_values.py",
+    "orchestration/compare/clip_values.py",
     *(f"{_STAGES}/{part}.py" for part in ("evaluation", "generation", "known", "measures", "semantics", "shares")),
 )
 _AUDITS = (

@@ -14,17 +14,19 @@ from typing import Any, Literal
 
 import dagster as dg
 
-from orchestration import budget, fusion_budget, spending, times
-from orchestration.clearance import Clearance, clearance, premise_clearance
-from orchestration.datasets import Dataset
+from orchestration import times
+from orchestration.budget import budget, spending
+from orchestration.data.datasets import Dataset
 from orchestration.dispatch import dispatch
 from orchestration.experiments import declaration
+from orchestration.gates.clearance import Clearance, clearance, premise_clearance
 from orchestration.home import Home
 from orchestration.jobs import DATA, EVALUATE, RESULT, Job
+from orchestration.plan.programme import load as programme
 from orchestration.profile import Profile
-from orchestration.programme import load as programme
-from orchestration.record import decisions, experiments
+from orchestration.record.opened import decisions, experiments
 from orchestration.resources import Foresight
+from orchestration.system import fusion_budget
 from orchestration.versioning import code_commit
 
 EVALUATION = "evaluation.json"

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import dagster as dg
 
-from orchestration import datasets, profile
-from orchestration.datasets import Dataset
+from orchestration import profile
+from orchestration.data import datasets
+from orchestration.data.datasets import Dataset
+from orchestration.data.workspace import Workspace
 from orchestration.home import Home
 from orchestration.lock import hold
 from orchestration.profile import Profile
-from orchestration.workspace import Workspace
 
 APPROVE = "approve_gate"
 """The job that signs an override: it writes one row, whatever goes on beside it."""

@@ -14,17 +14,18 @@ from typing import Any, TextIO
 
 import dagster as dg
 
-from orchestration import fusion_budget, selection
-from orchestration.datasets import find
+from orchestration import selection
+from orchestration.data.datasets import find
 from orchestration.definitions import JOB, build
 from orchestration.display import Display
 from orchestration.groups import PHASES
 from orchestration.home import Home
 from orchestration.instance import instance
 from orchestration.lock import hold
+from orchestration.plan.programme import load as programme
 from orchestration.profile import load as load_profile
-from orchestration.programme import load as programme
 from orchestration.progress import listeners
+from orchestration.system import fusion_budget
 from orchestration.worker import one_line
 
 REFUSALS = {"ClearanceRefused", "BudgetRefused", "OverBudgetError", "StoppedAtReservation", "WorkerRefused"}

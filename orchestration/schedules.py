@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from orchestration import groups
-from orchestration.datasets import Dataset
+from orchestration.data.datasets import Dataset
 from orchestration.groups import PHASES
-from orchestration.weeks import START, first_day, week_of
+from orchestration.plan.weeks import START, first_day, week_of
 
 MONDAY_MORNING = "0 7 * * 1"
 

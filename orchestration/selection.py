@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from orchestration.datasets import GENERATED, REAL, Dataset
+from orchestration.data.datasets import GENERATED, REAL, Dataset
 
 STAGES = ("clips", "shards", "dinov2", "qwen", "latents", "premise", "phase1", "phase2", "phase3", "report")
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from orchestration import groups
-from orchestration.datasets import Dataset
+from orchestration.data.datasets import Dataset
 from orchestration.documents import parse_evaluation
 from orchestration.groups import PHASES
 from orchestration.lock import look
@@ -23,7 +23,7 @@ from orchestration.orphans import fail_orphans
 from orchestration.resources import Foresight
 
 if TYPE_CHECKING:
-    from orchestration.decisions import DecisionLog
+    from orchestration.record.decisions import DecisionLog
 
 LAST = max(PHASES)
 FOR = "foresight/for"
@@ -133,7 +133,7 @@ def _busy(context: dg.SensorEvaluationContext, foresight: Foresight) -> dg.SkipR
 
 def _record(foresight: Foresight) -> "DecisionLog":
     """The log, if its chain holds: an edited decision must launch nothing."""
-    from orchestration.record import decisions
+    from orchestration.record.opened import decisions
 
     log = decisions(foresight.home)
     if broken := log.verify():

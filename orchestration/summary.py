@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from orchestration.display import clock
 from orchestration.home import Home
 from orchestration.jobs import PREMISE
-from orchestration.programme import load as programme
-from orchestration.record import decisions, experiments
+from orchestration.plan.programme import load as programme
+from orchestration.record.opened import decisions, experiments
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +19,7 @@ def print_summary(home: Home, seconds: Mapping[str, float], made: Mapping[str, b
     from rich.console import Console
     from rich.table import Table
 
-    from orchestration.board import criteria_table
+    from orchestration.gates.board import criteria_table
 
     console = Console(highlight=False)
     console = console if console.is_terminal else Console(highlight=False, width=120)

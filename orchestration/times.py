@@ -2,7 +2,7 @@
 
 import json
 
-from orchestration.datasets import GENERATED
+from orchestration.data.datasets import GENERATED
 from orchestration.home import Home
 
 

@@ -27,7 +27,7 @@ def budget(
     """Show hours, money and storage used, reserved and left; forecasts of what is running, and how good they were."""
     if context.invoked_subcommand:
         return
-    from orchestration.budget import document, draw
+    from orchestration.budget.budget import document, draw
 
     with exits():
         found = document(Home.find())
@@ -36,7 +36,7 @@ def budget(
     if as_json:
         print_json(found)
     else:
-        from orchestration.budget_tables import print_budget
+        from orchestration.budget.budget_tables import print_budget
 
         print_budget(found)
 
@@ -55,10 +55,10 @@ def approve(
 
     Its phase's cap stays as it is. Run again: it goes on at its checkpoint.
     """
-    from orchestration import record
+    from orchestration.record import opened
 
     with exits():
-        given = record.ledger(Home.find()).approve(work, hours, by, why)
+        given = opened.ledger(Home.find()).approve(work, hours, by, why)
     if as_json:
         said: dict[str, Any] = {**given.__dict__, "at": given.at.isoformat()}
         print_json({"schema": "foresight.approval/1", **said})

@@ -11,9 +11,9 @@ LABELS = {"temporal_lpips_variance_dynamic": "dynamic degree"}
 
 def compared(home: Home, data: str, first: str, second: str) -> dict[str, Any]:
     """The comparison of two runs by their names, as one document."""
-    from orchestration import sides
-    from orchestration.paired import compare
-    from orchestration.programme import load
+    from orchestration.compare import sides
+    from orchestration.compare.paired import compare
+    from orchestration.plan.programme import load
 
     return compare(sides.find(home, data, first), sides.find(home, data, second), load())
 

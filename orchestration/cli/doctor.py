@@ -65,7 +65,7 @@ def _database() -> list[dict[str, Any]]:
     """The database that $FORESIGHT_DATABASE names, if it does; the home's own file is made when it is needed."""
     if not os.environ.get("FORESIGHT_DATABASE"):
         return []
-    from orchestration.database import AddressError, Database, StoreError
+    from orchestration.record.database import AddressError, Database, StoreError
 
     what, remedy = "database", "start it, or correct or unset FORESIGHT_DATABASE"
     try:

@@ -33,11 +33,11 @@ def premise(
     Made up to date with the data it needs; what stands already is not measured again. The page lies in the home.
     """
     with exits():
-        from orchestration.datasets import find
+        from orchestration.data.datasets import find
         from orchestration.experiments.documents import read_premise
         from orchestration.jobs import PREMISE
         from orchestration.profile import load
-        from orchestration.record import experiments
+        from orchestration.record.opened import experiments
         from orchestration.run import run
 
         home = Home.find()
@@ -85,7 +85,7 @@ def approve(
     """
     with exits():
         from orchestration.profile import load
-        from orchestration.record import experiments
+        from orchestration.record.opened import experiments
 
         if name not in APPROVABLE:
             raise ValueError(f"{name}: nothing waits for this experiment; give {', '.join(APPROVABLE)}")

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
     from rich.console import Console
 
-    from orchestration.decisions import DecisionLog
     from orchestration.documents import Decision, Evaluation, Phase
+    from orchestration.record.decisions import DecisionLog
 
 gate_app = typer.Typer(no_args_is_help=True, help="Decide, show, override and replay the gates; verify their record.")
 
@@ -49,9 +49,9 @@ def show(
 
 
 def _show_overall(data: str, as_json: bool) -> None:
-    from orchestration.board import overall_table
-    from orchestration.programme import load
-    from orchestration.record import overall
+    from orchestration.gates.board import overall_table
+    from orchestration.plan.programme import load
+    from orchestration.record.opened import overall
 
     with exits():
         judged = overall(Home.find(), load(), data)
@@ -62,9 +62,9 @@ def _show_overall(data: str, as_json: bool) -> None:
 
 
 def _show_phase(phase: int, data: str, as_json: bool) -> None:
-    from orchestration import overall
-    from orchestration.clearance import clearance
-    from orchestration.programme import load
+    from orchestration.gates import overall
+    from orchestration.gates.clearance import clearance
+    from orchestration.plan.programme import load
 
     with exits():
         log, programme = _log(), load()
@@ -102,9 +102,9 @@ def _show_phase(phase: int, data: str, as_json: bool) -> None:
 @gate_app.command(epilog="Example: foresight gate decide 1 --json")
 def decide(phase: PhaseArgument, data: DataOption = DATA, as_json: JsonOption = False) -> None:
     """Decide a phase on its newest evaluation and record the decision; decided before, it is shown as recorded."""
-    from orchestration import clip_values
+    from orchestration.compare import clip_values
     from orchestration.documents import DocumentError
-    from orchestration.programme import load
+    from orchestration.plan.programme import load
 
     with exits():
         path = _document(data, phase)
@@ -134,7 +134,7 @@ def approve(
 
     Without --until it answers the decision that stands now, and ends with the phase's next decision.
     """
-    from orchestration.decisions import last_day
+    from orchestration.record.decisions import last_day
 
     with exits():
         log = _log()
@@ -175,8 +175,9 @@ def replay(
 
     With other thresholds, the rows that come out other than under the programme as it stands are named.
     """
-    from orchestration import gate, sides, what_if
-    from orchestration.programme import load
+    from orchestration.compare import sides
+    from orchestration.gates import gate, what_if
+    from orchestration.plan.programme import load
 
     with exits():
         asked, given = load(programme), sides.evaluation(Home.find(), data, evaluation)
@@ -220,7 +221,7 @@ def log(as_json: JsonOption = False) -> None:
 
 def _cut(record: DecisionLog) -> str | None:
     """What only a second witness sees: the record's end cut off, or all of it written anew."""
-    from orchestration.mirror import MirrorError, strangers
+    from orchestration.record.mirror import MirrorError, strangers
 
     try:
         lost = strangers(Home.find(), record)
@@ -231,8 +232,8 @@ def _cut(record: DecisionLog) -> str | None:
 
 
 def _log() -> DecisionLog:
-    from orchestration.decisions import DecisionLog
-    from orchestration.store import Store
+    from orchestration.record.decisions import DecisionLog
+    from orchestration.record.store import Store
 
     return DecisionLog(Store(Home.find().database))
 
@@ -243,8 +244,8 @@ def _document(data: str, phase: int) -> Path:
 
 def _data_now(data: str) -> dict[str, JsonValue]:
     """The version of the data that lies here now, where it was all made here."""
+    from orchestration.data.workspace import Workspace
     from orchestration.jobs import DATA, data_version
-    from orchestration.workspace import Workspace
 
     home = Home.find()
     versions = Workspace(home.workspace(data), home.remote).versions()
@@ -265,7 +266,7 @@ def _phase(phase: int) -> Phase:
 
 def _copy(log: DecisionLog) -> None:
     """Copy the record to MLflow and Dagster; it stands whether that works now or only later."""
-    from orchestration.mirror import catch_up
+    from orchestration.record.mirror import catch_up
 
     for line in catch_up(Home.find(), log):
         typer.echo(f"foresight: {line}", err=True)
@@ -300,8 +301,8 @@ def _entries(record: DecisionLog) -> list[dict[str, Any]]:
 
 
 def _show(decision: Decision, as_json: bool) -> None:
-    from orchestration.board import criteria_table
-    from orchestration.programme import load
+    from orchestration.gates.board import criteria_table
+    from orchestration.plan.programme import load
 
     if as_json:
         print_json(decision.document())

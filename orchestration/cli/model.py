@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from orchestration.description import Description
-    from orchestration.promised import Line
+    from orchestration.system.description import Description
+    from orchestration.system.promised import Line
 
 WIDTH = 100
 COLOURS = {"within": "green", "over": "red", "unknown": "yellow"}
@@ -43,9 +43,9 @@ def describe(
     from rich.console import Console
 
     with exits():
-        from orchestration.description import describe as of
+        from orchestration.plan.programme import load as programme
         from orchestration.profile import load
-        from orchestration.programme import load as programme
+        from orchestration.system.description import describe as of
 
         given = load(profile)
         with warnings.catch_warnings(), Console(stderr=True).status("...") as status:
@@ -60,7 +60,7 @@ def describe(
 def _print(found: Description, console: Console) -> None:
     from rich.markup import escape
 
-    from orchestration.description import NOTES
+    from orchestration.system.description import NOTES
 
     about = " with stand-ins" if found.standins else ""
     console.print(f"[bold]profile {escape(found.profile)}[/]{about}, fusion {escape(found.fusion)}")

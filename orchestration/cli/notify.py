@@ -35,11 +35,11 @@ def notify(
 def _told(home: Home) -> list[dict[str, Any]]:
     import datetime as dt
 
-    from orchestration.channels import sender
     from orchestration.lock import hold
-    from orchestration.notices import due, tell
-    from orchestration.notify_config import load
-    from orchestration.record import decisions
+    from orchestration.people.channels import sender
+    from orchestration.people.notices import due, tell
+    from orchestration.people.notify_config import load
+    from orchestration.record.opened import decisions
 
     log, config, send = decisions(home), load(home), sender(home)
     with hold(home.notices_lock, "foresight notify"):
@@ -54,9 +54,9 @@ def _told(home: Home) -> list[dict[str, Any]]:
 def _tested(home: Home) -> list[dict[str, Any]]:
     import uuid
 
-    from orchestration.channels import sender
-    from orchestration.notices import Notice
-    from orchestration.notify_config import load
+    from orchestration.people.channels import sender
+    from orchestration.people.notices import Notice
+    from orchestration.people.notify_config import load
 
     send, tried = sender(home), []
     notice = Notice(f"test-{uuid.uuid4()}", "Foresight: a test", "A test of this channel. Nothing was decided.", {})

@@ -25,7 +25,7 @@ def reactions(
     Example: foresight reactions --clips 12 --out docs/images
     """
     with exits():
-        from orchestration.datasets import GENERATED, REAL
+        from orchestration.data.datasets import GENERATED, REAL
         from orchestration.display import Display
         from orchestration.profile import load
         from orchestration.progress import Progress

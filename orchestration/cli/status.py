@@ -10,8 +10,8 @@ from orchestration.cli.exits import exits, print_json
 from orchestration.home import Home
 
 if TYPE_CHECKING:
-    from orchestration.clearance import Clearance
-    from orchestration.decisions import DecisionLog
+    from orchestration.gates.clearance import Clearance
+    from orchestration.record.decisions import DecisionLog
 
 
 def status(
@@ -45,14 +45,15 @@ def status(
 
 def gather(home: Home, data: str) -> dict[str, Any]:
     """The status as one document."""
-    from orchestration import outlook, times
-    from orchestration.clearance import clearance
-    from orchestration.datasets import known
-    from orchestration.ledger import Ledger
-    from orchestration.programme import load
-    from orchestration.record import decisions
-    from orchestration.standing import standing
-    from orchestration.store import Store
+    from orchestration import times
+    from orchestration.budget.ledger import Ledger
+    from orchestration.data.datasets import known
+    from orchestration.gates.clearance import clearance
+    from orchestration.plan import outlook
+    from orchestration.plan.programme import load
+    from orchestration.plan.standing import standing
+    from orchestration.record.opened import decisions
+    from orchestration.record.store import Store
 
     if not home.root.is_dir():
         raise ValueError(f"{home.root}: nothing has run here yet; start with `foresight run`, or set FORESIGHT_HOME")
@@ -100,10 +101,10 @@ def gather(home: Home, data: str) -> dict[str, Any]:
 
 def _premise(home: Home, data: str) -> Clearance:
     """Whether Phase 1 may start in the profile that a run would take."""
-    from orchestration.clearance import premise_clearance
     from orchestration.experiments import declaration
+    from orchestration.gates.clearance import premise_clearance
     from orchestration.profile import load
-    from orchestration.record import experiments
+    from orchestration.record.opened import experiments
 
     profile = load()
     return premise_clearance(
@@ -115,8 +116,8 @@ def _untold(home: Home, log: DecisionLog) -> list[dict[str, Any]]:
     """Notices that a channel has not taken though it was tried."""
     import datetime as dt
 
-    from orchestration.notices import due
-    from orchestration.notify_config import load
+    from orchestration.people.notices import due
+    from orchestration.people.notify_config import load
 
     waiting = due(log, load(home), dt.datetime.now(dt.UTC), at_once=True)
     return [
@@ -131,8 +132,8 @@ def _print(found: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from orchestration import outlook
-    from orchestration.board import STYLE
+    from orchestration.gates.board import STYLE
+    from orchestration.plan import outlook
 
     console = Console(highlight=False)
     console = console if console.is_terminal else Console(highlight=False, width=100)

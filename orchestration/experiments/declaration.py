@@ -13,9 +13,9 @@ from pydantic import Field, PositiveFloat, PositiveInt, StringConstraints, model
 
 from orchestration.documents import sha256
 from orchestration.home import REPOSITORY
+from orchestration.plan.programme import Part, Text
+from orchestration.plan.programme_file import read
 from orchestration.profile import Profile
-from orchestration.programme import Part, Text
-from orchestration.programme_file import read
 
 EXPERIMENTS = REPOSITORY / "config" / "experiments"
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from orchestration import store
-from orchestration.decisions import OverrideError
 from orchestration.experiments.declaration import PremiseDeclaration
 from orchestration.experiments.documents import ExperimentDecision
-from orchestration.store import Store
+from orchestration.record import store
+from orchestration.record.decisions import OverrideError
+from orchestration.record.store import Store
 
 DECIDED, OVERRIDDEN = "experiment_decided", "experiment_overridden"
 

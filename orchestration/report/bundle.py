@@ -12,10 +12,10 @@ from orchestration.documents import Decision, Evaluation
 from orchestration.experiments.declaration import PremiseDeclaration
 from orchestration.experiments.documents import ExperimentDecision, PremiseDocument
 from orchestration.experiments.record import ExperimentOverride
-from orchestration.overall import Overall
-from orchestration.programme import Programme
-from orchestration.risks import RiskState
-from orchestration.timeline import Timeline
+from orchestration.gates.overall import Overall
+from orchestration.plan.programme import Programme
+from orchestration.plan.risks import RiskState
+from orchestration.plan.timeline import Timeline
 
 
 @dataclass(frozen=True)

@@ -7,19 +7,21 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from orchestration import programme as programmes
-from orchestration.board import criteria_rows
-from orchestration.datasets import GENERATED, known
-from orchestration.decisions import DecisionLog
-from orchestration.decisions import Override as Signed
+from orchestration.budget.ledger import Ledger
+from orchestration.data.datasets import GENERATED, known
 from orchestration.documents import Decision, Evaluation, Phase, read_evaluation
 from orchestration.experiments.documents import read_premise
 from orchestration.experiments.record import ExperimentLog
+from orchestration.gates.board import criteria_rows
+from orchestration.gates.overall import Overall, judge
 from orchestration.home import REPOSITORY, Home
 from orchestration.jobs import PREMISE, read
-from orchestration.ledger import Ledger
-from orchestration.overall import Overall, judge
-from orchestration.programme import Programme
+from orchestration.plan import programme as programmes
+from orchestration.plan.programme import Programme
+from orchestration.plan.standing import standing
+from orchestration.record.decisions import DecisionLog
+from orchestration.record.decisions import Override as Signed
+from orchestration.record.store import Store
 from orchestration.report.bundle import (
     Card,
     Link,
@@ -29,8 +31,6 @@ from orchestration.report.bundle import (
     PremiseEvidence,
     ReportBundle,
 )
-from orchestration.standing import standing
-from orchestration.store import Store
 
 CARDS = REPOSITORY / "models" / "standins" / "weights"
 CAPTIONS = {

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from orchestration import board
 from orchestration.documents import Decision
-from orchestration.overall import next_step
+from orchestration.gates import board
+from orchestration.gates.overall import next_step
 from orchestration.report import figures, names, palette, plan
 from orchestration.report.bundle import Override, ReportBundle
 

@@ -6,8 +6,8 @@ A metric's title, unit and direction are the programme's; here are only the word
 import functools
 from dataclasses import dataclass
 
-from orchestration import programme
 from orchestration.documents import split_name
+from orchestration.plan import programme
 
 ARMS = {"hybrid": "Hybrid", "vlm_only": "VLM only", "dino_only": "DINOv2 only"}
 BASELINES = {

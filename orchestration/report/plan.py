@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass
 
 from orchestration.documents import NAMES
+from orchestration.plan.risks import RiskState, State
+from orchestration.plan.timeline import Timeline
 from orchestration.report import names
 from orchestration.report.bundle import ReportBundle
 from orchestration.report.figures.curves import clock
-from orchestration.risks import RiskState, State
-from orchestration.timeline import Timeline
 
 _WIDTH = 200.0
 """Units of a bar's picture."""

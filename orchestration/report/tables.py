@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestration import board
 from orchestration.documents import ABSENT, Criterion, Decision, Evaluation, MetricValue
-from orchestration.overall import Overall
+from orchestration.gates import board
+from orchestration.gates.overall import Overall
 from orchestration.report import names, palette
 from orchestration.report.scale import Places, places
 

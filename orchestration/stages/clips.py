@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from orchestration.datasets import GENERATED, REAL
+from orchestration.data.datasets import GENERATED, REAL
 from orchestration.stages.parameters import section
 from orchestration.versioning import fingerprint
 

@@ -152,7 +152,7 @@ class _Evaluation:
 
     def _per_clip(self, folder: Path, values: dict[str, Values]) -> "PerClip":
         """Leave what every clip was measured at beside the document, under the document's names."""
-        from orchestration import clip_values
+        from orchestration.compare import clip_values
 
         named = {
             name: {NAMES.get(metric, metric): array for metric, array in measured.items() if metric not in UNNAMED}

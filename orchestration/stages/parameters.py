@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from orchestration.workspace import WorkspaceError
+from orchestration.data.workspace import WorkspaceError
 
 
 def section(name: str, workspace: Path = Path()) -> dict[str, Any]:

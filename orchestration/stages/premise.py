@@ -134,7 +134,7 @@ class _Audit:
 
     def _decision(self, measured: PremiseDocument) -> ExperimentDecision:
         from orchestration.experiments.premise import decide
-        from orchestration.programme import load
+        from orchestration.plan.programme import load
 
         return decide(self.declaration, measured, standins_decide=load().gate.standins_decide)
 

@@ -14,9 +14,9 @@ from typing import Any
 from models.data.features import FLOAT16, STORE, FeatureStore, extract, read_store
 from models.data.shards import ClipShards
 from models.encoders.registry import ENTRIES
+from orchestration.budget.storage import require_room
 from orchestration.profile import weights_folder
 from orchestration.stages.parameters import section
-from orchestration.storage import require_room
 from orchestration.versioning import fingerprint, source_sha256, with_imports
 
 FOLDERS = {"dinov2": Path("features/dinov2"), "qwen": Path("features/qwen"), "latents": Path("latents")}

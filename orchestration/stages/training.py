@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration import tracking
-from orchestration.allowance import StoppedAtReservation, countdown, to_finish
+from orchestration.budget.allowance import StoppedAtReservation, countdown, to_finish
 from orchestration.jobs import RESULT, Job, read
 
 ARMS = ("hybrid", "vlm_only", "dino_only")

@@ -9,11 +9,13 @@ import dagster as dg
 import pytest
 import yaml
 
-from orchestration import data_stage, mirror, phase_stage
-from orchestration.datasets import GENERATED, Dataset
+from orchestration import phase_stage
+from orchestration.data import data_stage
+from orchestration.data.datasets import GENERATED, Dataset
 from orchestration.home import REPOSITORY, Home
 from orchestration.jobs import PREMISE
 from orchestration.profile import PROFILES
+from orchestration.record import mirror
 from orchestration.resources import Foresight
 from tests.orchestration.experiments.audits import audit
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from orchestration import datasets
+from orchestration.data import datasets
+from orchestration.data.workspace import Workspace, repository_params
 from orchestration.profile import ProfileError
-from orchestration.workspace import Workspace, repository_params
 
 DATA = ("clips", "shards", "dinov2", "qwen", "latents")
 

@@ -8,11 +8,11 @@ import yaml
 
 from models.fusion.budget import OverBudgetError
 from orchestration import tracking
-from orchestration.allowance import StoppedAtReservation
-from orchestration.clearance import ClearanceRefused
-from orchestration.ledger import BudgetRefused
+from orchestration.budget.allowance import StoppedAtReservation
+from orchestration.budget.ledger import BudgetRefused
+from orchestration.gates.clearance import ClearanceRefused
 from orchestration.phase_stage import PhaseError
-from orchestration.record import decisions, ledger
+from orchestration.record.opened import decisions, ledger
 from tests.assets.conftest import DATASET
 from tests.orchestration.evaluations import evaluation
 
@@ -85,9 +85,9 @@ def test_the_same_evaluation_is_decided_and_overridden_once(trained, materialize
 
 
 def test_a_dispatch_is_paid_for_in_the_ledger(trained, home):
-    from orchestration.ledger import Ledger
-    from orchestration.programme import load
-    from orchestration.store import Store
+    from orchestration.budget.ledger import Ledger
+    from orchestration.plan.programme import load
+    from orchestration.record.store import Store
 
     [held] = Ledger(Store(home.database), load()).reservations()
     assert (held.phase, held.state, held.ended, held.experiment) == (1, "settled", "done", "phase1")

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from orchestration.clearance import ClearanceRefused
+from orchestration.gates.clearance import ClearanceRefused
 from orchestration.jobs import PREMISE
-from orchestration.record import experiments
+from orchestration.record.opened import experiments
 from tests.assets.test_phase_assets import DATA
 
 FALLS = {"iou": {"qwen_premerge": 0.58}}
@@ -23,9 +23,9 @@ def real(foresight):
 
 
 def test_the_audit_is_recorded_paid_for_and_not_made_twice(materialize, workers, home, foresight):
-    from orchestration.ledger import Ledger
-    from orchestration.programme import load
-    from orchestration.store import Store
+    from orchestration.budget.ledger import Ledger
+    from orchestration.plan.programme import load
+    from orchestration.record.store import Store
 
     materialize(*DATA, PREMISE)
     made = materialize(PREMISE)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from orchestration.decisions import DecisionLog
-from orchestration.store import Store
+from orchestration.record.decisions import DecisionLog
+from orchestration.record.store import Store
 
 
 class Record:

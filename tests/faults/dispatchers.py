@@ -8,9 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from orchestration.ledger import BudgetRefused, Ledger
-from orchestration.programme import load
-from orchestration.store import Store
+from orchestration.budget.ledger import BudgetRefused, Ledger
+from orchestration.plan.programme import load
+from orchestration.record.store import Store
 
 LAST = 60
 """GPU-hours of Phase 1's 80: two reservations of so many do not fit."""

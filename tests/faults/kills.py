@@ -32,9 +32,9 @@ class Figures:
 def run(root: Path, kills: int, tell=lambda figures: None) -> Figures:
     """Kill the daemon so many times, at each place in turn, and count over the record at the end."""
     os.environ["FORESIGHT_HOME"] = str(root)
-    from orchestration.decisions import DecisionLog
     from orchestration.documents import read_evaluation
-    from orchestration.store import Store
+    from orchestration.record.decisions import DecisionLog
+    from orchestration.record.store import Store
     from tests.faults.daemon import POINTS, Machine, document_path
 
     figures, began, machine = Figures(), time.monotonic(), Machine(root)

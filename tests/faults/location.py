@@ -17,8 +17,9 @@ from types import SimpleNamespace
 import dagster as dg
 
 from assets import gates
-from orchestration import gate_stage, groups, sensors, tracking
-from orchestration.datasets import GENERATED, Dataset
+from orchestration import groups, sensors, tracking
+from orchestration.data.datasets import GENERATED, Dataset
+from orchestration.gates import gate_stage
 from orchestration.groups import PHASES
 from orchestration.home import Home
 from orchestration.resources import Foresight

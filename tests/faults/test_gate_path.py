@@ -5,9 +5,9 @@ import sqlite3
 
 import pytest
 
-from orchestration.clearance import clearance
 from orchestration.documents import parse_evaluation
-from orchestration.programme import load
+from orchestration.gates.clearance import clearance
+from orchestration.plan.programme import load
 
 pytestmark = pytest.mark.stack
 

@@ -11,11 +11,11 @@ import sys
 import psutil
 import pytest
 
-from orchestration.decisions import DecisionLog
-from orchestration.ledger import Ledger
-from orchestration.programme import load
-from orchestration.reservations import OPEN
-from orchestration.store import Store, StoreError
+from orchestration.budget.ledger import Ledger
+from orchestration.budget.reservations import OPEN
+from orchestration.plan.programme import load
+from orchestration.record.decisions import DecisionLog
+from orchestration.record.store import Store, StoreError
 from tests.faults import dispatchers
 
 # One server imports the libraries once; every child that it forks is a process of its own.
@@ -78,9 +78,9 @@ def test_a_kill_between_any_two_steps_loses_nothing_and_leaks_nothing(database):
 FILLS = """
 import json, resource, sys
 from pathlib import Path
-from orchestration.ledger import Ledger
-from orchestration.programme import load
-from orchestration.store import Store, StoreError
+from orchestration.budget.ledger import Ledger
+from orchestration.plan.programme import load
+from orchestration.record.store import Store, StoreError
 folder = Path(sys.argv[1])
 ledger, made, said = Ledger(Store(folder / "foresight.db"), load()), [], ""
 size = max(path.stat().st_size for path in folder.iterdir())

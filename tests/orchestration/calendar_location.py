@@ -3,10 +3,10 @@
 import dagster as dg
 
 from orchestration import groups
-from orchestration.datasets import GENERATED, Dataset
-from orchestration.programme import load
+from orchestration.data.datasets import GENERATED, Dataset
+from orchestration.plan.programme import load
+from orchestration.plan.weeks import zone
 from orchestration.schedules import schedules
-from orchestration.weeks import zone
 
 NAMES = ("phase1_gate", "phase2_gate", "phase3_gate", "report")
 

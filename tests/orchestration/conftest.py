@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from orchestration.ledger import Ledger
-from orchestration.programme import load
-from orchestration.store import Store
+from orchestration.budget.ledger import Ledger
+from orchestration.plan.programme import load
+from orchestration.record.store import Store
 from tests.orchestration.ledgers import Clock
 
 HOLDER = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from orchestration.documents import Evaluation, parse_evaluation
-from orchestration.programme import load
+from orchestration.plan.programme import load
 
 GOOD = {
     "spatial_iou": 0.80,

@@ -2,8 +2,8 @@
 
 import datetime as dt
 
-from orchestration.ledger import Ledger
-from orchestration.reservations import Reservation
+from orchestration.budget.ledger import Ledger
+from orchestration.budget.reservations import Reservation
 
 START = dt.datetime(2030, 1, 10, 12, tzinfo=dt.UTC)
 

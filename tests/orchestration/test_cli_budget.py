@@ -8,14 +8,14 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from orchestration import record
+from orchestration.budget.ledger import Ledger
 from orchestration.cli.app import app
 from orchestration.cli.doctor import examine
 from orchestration.home import Home
-from orchestration.ledger import Ledger
+from orchestration.plan.programme import load as programme
 from orchestration.profile import load
-from orchestration.programme import load as programme
-from orchestration.store import Store
+from orchestration.record import opened
+from orchestration.record.store import Store
 from tests.orchestration.ledgers import Clock
 
 WORK = "clips/phase1/abc"
@@ -86,7 +86,7 @@ def test_hours_are_approved_for_what_stopped_and_for_nothing_else(ledger: Ledger
     assert foresight(*arguments, " ").exit_code == 2
     given = printed(foresight(*arguments, "it still learns", "--json"))
     assert (given["schema"], given["work"], given["hours"]) == ("foresight.approval/1", WORK, 1.5)
-    assert record.ledger(Home.find()).granted(WORK) == 1.5
+    assert opened.ledger(Home.find()).granted(WORK) == 1.5
 
 
 def test_a_database_that_is_away_is_told_in_one_line_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from orchestration import run as running
 from orchestration.cli.app import app
 from orchestration.experiments.premise import decide
 from orchestration.home import Home
-from orchestration.record import experiments
+from orchestration.record.opened import experiments
 from tests.orchestration.experiments.audits import DECLARATION, audit
 
 

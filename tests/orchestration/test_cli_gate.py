@@ -11,11 +11,11 @@ import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
-from orchestration.board import criteria_rows, criteria_table
 from orchestration.cli.gate import gate_app
 from orchestration.documents import Decision, sha256
-from orchestration.gate import decide
-from orchestration.programme import DEFAULT_PATH, load
+from orchestration.gates.board import criteria_rows, criteria_table
+from orchestration.gates.gate import decide
+from orchestration.plan.programme import DEFAULT_PATH, load
 from tests.orchestration.evaluations import document, evaluation, metric
 
 app = typer.Typer()

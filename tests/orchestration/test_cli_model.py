@@ -8,10 +8,10 @@ from typer.testing import CliRunner
 
 from models.describe import inference
 from orchestration.cli.app import app
-from orchestration.description import NOTES
+from orchestration.plan.programme import load as programme
 from orchestration.profile import PROFILES
-from orchestration.programme import load as programme
-from orchestration.promised import Line
+from orchestration.system.description import NOTES
+from orchestration.system.promised import Line
 
 TABLES = ("trainable", "memory", "storage", "gpu_hours")
 

@@ -8,7 +8,7 @@ import dagster as dg
 import psutil
 import pytest
 
-from orchestration.allowance import StoppedAtReservation, countdown
+from orchestration.budget.allowance import StoppedAtReservation, countdown
 from orchestration.dispatch import DispatchError, WorkerRefused, dispatch
 from orchestration.progress import Progress
 

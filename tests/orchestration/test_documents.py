@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from orchestration.documents import DocumentError, canonical, parse_evaluation, read_evaluation, sha256
-from orchestration.gate import decide
-from orchestration.programme import load
+from orchestration.gates.gate import decide
+from orchestration.plan.programme import load
 from tests.orchestration.evaluations import document, evaluation, metric
 
 

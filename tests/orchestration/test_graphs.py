@@ -4,10 +4,10 @@ import dagster as dg
 import pytest
 import yaml
 
+from orchestration.data.workspace import CLIPS_COMMAND, graph, stages
 from orchestration.definitions import build
 from orchestration.home import REPOSITORY, Home
 from orchestration.worker import STAGES
-from orchestration.workspace import CLIPS_COMMAND, graph, stages
 
 
 @pytest.fixture(scope="module")

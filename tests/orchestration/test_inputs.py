@@ -9,9 +9,9 @@ import yaml
 
 from models.data.features import FeatureError, extract
 from models.data.shards import ClipShards, ShardError, build_shards
+from orchestration.data.workspace import repository_params
 from orchestration.stages import tokens
 from orchestration.stages.inputs import Inputs
-from orchestration.workspace import repository_params
 from tests.models.data.clips import make_row, write_manifest
 
 STORES = ("latents", "dinov2", "qwen")

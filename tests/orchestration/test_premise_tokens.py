@@ -11,11 +11,11 @@ import yaml
 from models.data.features import extract
 from models.data.shards import ClipShards, build_shards
 from models.encoders.base import on_grid
+from orchestration.data.workspace import repository_params
 from orchestration.experiments.declaration import Sizes
 from orchestration.stages import premise_tokens, tokens
 from orchestration.stages.inputs import Inputs
 from orchestration.stages.premise_tokens import PremiseTokens
-from orchestration.workspace import repository_params
 from tests.models.data.clips import make_row, write_manifest
 
 SIZES = Sizes(train=3, heldout=2, frames=2, mobile_sam_px=256, max_hours=1)

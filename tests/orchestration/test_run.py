@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from orchestration import run as running
 from orchestration import selection
-from orchestration.clearance import ClearanceRefused
 from orchestration.cli.app import app
+from orchestration.gates.clearance import ClearanceRefused
 from orchestration.home import Home
 from orchestration.lock import RunningError
 from orchestration.run import RunError, RunRefused

@@ -13,8 +13,8 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 from dagster._scheduler.scheduler import launch_scheduled_runs
 
-from orchestration.programme import load
-from orchestration.weeks import WeeksError, first_day, week_of, zone
+from orchestration.plan.programme import load
+from orchestration.plan.weeks import WeeksError, first_day, week_of, zone
 from tests.orchestration import calendar_location
 
 BERLIN, NEW_YORK, LORD_HOWE = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York"), ZoneInfo("Australia/Lord_Howe")

@@ -10,10 +10,10 @@ import pytest
 from models.data.moving_shapes import COLOURS, SHAPES, render_clip
 from models.evaluation.metric import bootstrap
 from models.evaluation.semantic import PROTOCOL, SentenceEmbedder, consistency
-from orchestration import nulls
 from orchestration.documents import parse_evaluation
-from orchestration.gate import decide
-from orchestration.programme import load
+from orchestration.gates import nulls
+from orchestration.gates.gate import decide
+from orchestration.plan.programme import load
 from orchestration.stages.semantics import Said, measured
 from tests.models.evaluation.conftest import fetched
 from tests.orchestration.evaluations import document

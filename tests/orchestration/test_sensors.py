@@ -7,13 +7,13 @@ import pytest
 from dagster._core.test_utils import create_run_for_test
 
 from orchestration import groups
-from orchestration.datasets import GENERATED, Dataset
-from orchestration.decisions import DecisionLog
+from orchestration.data.datasets import GENERATED, Dataset
 from orchestration.lock import hold
 from orchestration.orphans import fail_orphans
-from orchestration.programme import load
+from orchestration.plan.programme import load
+from orchestration.record.decisions import DecisionLog
+from orchestration.record.store import Store
 from orchestration.sensors import FOR, to_decide, to_launch
-from orchestration.store import Store
 from tests.orchestration.evaluations import evaluation, metric
 
 DATASET = Dataset(GENERATED, GENERATED)

@@ -12,11 +12,11 @@ from models.data import no_progress
 from models.data.features import FeatureError, FeatureStore
 from models.data.shards import ClipShards, build_shards
 from models.encoders.registry import ENTRIES
-from orchestration import storage
-from orchestration.programme import load
+from orchestration.budget import storage
+from orchestration.data.workspace import repository_params
+from orchestration.plan.programme import load
 from orchestration.stages import tokens
 from orchestration.stages.inputs import Inputs
-from orchestration.workspace import repository_params
 from tests.models.data.clips import make_row, write_manifest
 
 

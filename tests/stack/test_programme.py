@@ -59,8 +59,8 @@ def test_any_two_arms_of_a_run_can_be_compared_clip_by_clip(programme):
 def test_decisions_and_overrides_are_copied_to_mlflow_and_dagster_once(programme, monkeypatch):
     from orchestration.home import Home
     from orchestration.instance import instance
-    from orchestration.mirror import entries, strangers, to_dagster, to_mlflow
-    from orchestration.record import decisions
+    from orchestration.record.mirror import entries, strangers, to_dagster, to_mlflow
+    from orchestration.record.opened import decisions
 
     home, log = Home(programme), decisions(Home(programme))
     monkeypatch.setenv("DAGSTER_HOME", str(home.dagster))

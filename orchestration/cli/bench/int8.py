@@ -8,7 +8,7 @@ from orchestration.cli.bench.options import SCHEMA, Json, verdict
 from orchestration.cli.exits import exits, print_json
 
 if TYPE_CHECKING:
-    from orchestration.cache_effect import Effect
+    from orchestration.bench.cache_effect import Effect
 
 
 def cache(
@@ -20,8 +20,8 @@ def cache(
     Example: foresight bench cache --json
     """
     with exits():
-        from orchestration.cache import measure, open_store
-        from orchestration.cache_effect import on_phase1
+        from orchestration.bench.cache import measure, open_store
+        from orchestration.bench.cache_effect import on_phase1
         from orchestration.home import Home
 
         home = Home.find()

@@ -15,8 +15,8 @@ def dagster(as_json: Json = False) -> None:
     Example: foresight bench dagster
     """
     with exits():
+        from orchestration.bench.overhead import of_last_full_run
         from orchestration.home import Home
-        from orchestration.overhead import of_last_full_run
 
         found = of_last_full_run(Home.find())
     if as_json:

@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from orchestration.experiments.declaration import EXPERIMENTS, load
+from orchestration.plan.programme_file import ProgrammeError
 from orchestration.profile import load as profile
-from orchestration.programme_file import ProgrammeError
 
 
 def changed(tmp_path, change):

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from orchestration import store
-from orchestration.clearance import ClearanceRefused, premise_clearance
-from orchestration.decisions import DecisionLog, OverrideError
 from orchestration.experiments.declaration import PremiseDeclaration
 from orchestration.experiments.premise import decide
 from orchestration.experiments.record import ExperimentLog
-from orchestration.store import Store
+from orchestration.gates.clearance import ClearanceRefused, premise_clearance
+from orchestration.record import store
+from orchestration.record.decisions import DecisionLog, OverrideError
+from orchestration.record.store import Store
 from tests.orchestration.experiments.audits import DECLARATION, WEIGHTS, audit
 
 DAY = dt.datetime(2030, 1, 10, 12, tzinfo=dt.UTC)

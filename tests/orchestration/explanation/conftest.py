@@ -22,8 +22,8 @@ def home(tmp_path_factory) -> Home:
     from models.data.shards import ClipShards, build_shards
     from models.encoders.registry import load_encoder
     from models.encoders.stored import tokens_of
+    from orchestration.data.workspace import repository_params
     from orchestration.stages.tokens import FOLDERS, expected
-    from orchestration.workspace import repository_params
 
     home, profile = Home(tmp_path_factory.mktemp("home")), load("laptop")
     workspace = home.workspace(DATASET)

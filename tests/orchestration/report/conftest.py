@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestration import programme
-from orchestration.decisions import DecisionLog
 from orchestration.documents import Evaluation
 from orchestration.home import Home
-from orchestration.store import Store
+from orchestration.plan import programme
+from orchestration.record.decisions import DecisionLog
+from orchestration.record.store import Store
 from tests.orchestration.report import sample
 
 TIMES = {

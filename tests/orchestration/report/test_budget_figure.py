@@ -2,11 +2,11 @@
 
 import pytest
 
-from orchestration.ledger import Ledger
-from orchestration.programme import load
+from orchestration.budget.ledger import Ledger
+from orchestration.budget.storage import document
+from orchestration.plan.programme import load
+from orchestration.record.store import Store
 from orchestration.report.figures.budget import budget_figure
-from orchestration.storage import document
-from orchestration.store import Store
 from tests.orchestration.ledgers import Clock
 from tests.orchestration.report.test_figures import size
 

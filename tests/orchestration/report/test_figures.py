@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from models.training.interference import GRADIENT_COSINE
-from orchestration import gate, programme
+from orchestration.gates import gate
+from orchestration.plan import programme
 from orchestration.report import figures
 from orchestration.report.figures.canvas import DPI, WIDTH, FigureError
 from orchestration.report.figures.interference import COSINE

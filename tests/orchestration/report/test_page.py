@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from orchestration import board
+from orchestration.gates import board
 from orchestration.report.collect import collect
 from orchestration.report.page import render
 from tests.orchestration.report import sample
@@ -107,9 +107,9 @@ def test_the_page_needs_nothing_but_itself(ran):
 
 
 def test_cost_and_time_stand_against_plan(ran):
-    from orchestration import programme
-    from orchestration.ledger import Ledger
-    from orchestration.store import Store
+    from orchestration.budget.ledger import Ledger
+    from orchestration.plan import programme
+    from orchestration.record.store import Store
 
     ledger = Ledger(Store(ran.home.database), programme.load())
     ledger.reserve("run", phase=2, gpus=2, max_hours=20, device="a100")

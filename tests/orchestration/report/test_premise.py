@@ -6,10 +6,10 @@ from orchestration.experiments.premise import decide
 from orchestration.experiments.record import ExperimentLog
 from orchestration.home import Home
 from orchestration.jobs import PREMISE
+from orchestration.record.store import Store
 from orchestration.report import premise
 from orchestration.report.collect import collect
 from orchestration.report.page import render
-from orchestration.store import Store
 from tests.orchestration.experiments.audits import DECLARATION, audit
 from tests.orchestration.report.test_page import text
 from tests.orchestration.test_jobs import job

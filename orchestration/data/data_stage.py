@@ -1,0 +1,85 @@
+"""What every data asset does: nothing when DVC says the stage is unchanged, else its command, a commit and a push.
+
+The asset's DataVersion is the hash that DVC keeps for what the stage made, so Dagster and DVC name the same bytes
+alike.
+"""
+
+import json
+import time
+from typing import Any
+
+import dagster as dg
+
+from orchestration import times
+from orchestration.data.datasets import Dataset
+from orchestration.data.workspace import CLIPS, Workspace
+from orchestration.dispatch import dispatch
+from orchestration.resources import Foresight
+
+
+def make(context: dg.AssetExecutionContext, foresight: Foresight, dataset: Dataset, stage: str) -> dg.MaterializeResult:
+    """Bring one stage of a dataset up to date."""
+    workspace = foresight.workspace(dataset)
+    summary = foresight.home.run(dataset.name, stage) / "summary.json"
+    made = not fresh(workspace, dataset, stage)
+    if made:
+        began = time.monotonic()
+        _clear(workspace, stage)
+        result = dispatch(context, workspace.command(stage), cwd=workspace.root)
+        workspace.commit(stage)
+        times.note(foresight.home, dataset.name, stage, time.monotonic() - began)
+        summary.parent.mkdir(parents=True, exist_ok=True)
+        summary.write_text(json.dumps(result), encoding="utf-8")
+    else:
+        context.log.info(f"{stage}: DVC says nothing has changed; nothing was made again")
+    said = json.loads(summary.read_text(encoding="utf-8")) if summary.is_file() else {}
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(workspace.version(stage)), metadata=_metadata(workspace, stage, made, said)
+    )
+
+
+def fresh(workspace: Workspace, dataset: Dataset, stage: str) -> bool:
+    """Whether the stage needs nothing. DVC does not know all: what clips were made from is asked of their receipt,
+    and by which code features were made of their store.
+    """
+    if stage == CLIPS:
+        from orchestration.stages.clips import asked, receipt
+
+        if receipt(workspace.root) != asked(workspace.root):
+            return False
+    return not _outdated(workspace, stage) and workspace.fresh(stage)
+
+
+def _outdated(workspace: Workspace, stage: str) -> bool:
+    from orchestration.stages.tokens import FOLDERS, outdated
+
+    return stage in FOLDERS and outdated(workspace.root, stage)
+
+
+def _clear(workspace: Workspace, stage: str) -> None:
+    """Take away what other parameters or other code made: appending to it would mix the two."""
+    if _outdated(workspace, stage):
+        workspace.remove(stage)
+        return
+    if stage != CLIPS:
+        workspace.clear(stage)
+        return
+    from orchestration.stages.clips import asked, receipt
+
+    before = receipt(workspace.root)
+    if before and before["params"] != asked(workspace.root)["params"]:
+        workspace.clear_after_clips()
+
+
+def _metadata(workspace: Workspace, stage: str, made: bool, said: dict[str, Any]) -> dict[str, Any]:
+    outs = workspace.outs(stage)
+    numbers = {name: value for name, value in said.items() if isinstance(value, str | int | float | bool)}
+    return {
+        **numbers,
+        "command": dg.MetadataValue.text(workspace.command(stage)),
+        "made_now": dg.MetadataValue.bool(made),
+        "path": dg.MetadataValue.path(str(workspace.root / outs[0]["path"])),
+        "dvc_md5": dg.MetadataValue.text(workspace.version(stage)),
+        "size_mb": dg.MetadataValue.float(sum(out.get("size", 0) for out in outs) / 2**20),
+        "files": dg.MetadataValue.int(sum(out.get("nfiles", 1) for out in outs)),
+    }

@@ -1,0 +1,1 @@
+"""Who is told of what waits for a person, and how."""

@@ -1,0 +1,1 @@
+"""The SQL record: append-only, hash-chained, copied to MLflow and Dagster."""

@@ -1,0 +1,1 @@
+"""A profile's system described and held against what the programme promised."""
