@@ -102,7 +102,7 @@ def test_whoever_ends_the_dispatcher_ends_the_worker_and_its_children(tmp_path, 
 
     class Interrupted(real):
         def wait(self, timeout=None):
-            if timeout is None:
+            if timeout is None and not started.is_set():
                 processes.append(self.pid)
                 while not (tmp_path / "child").exists():
                     time.sleep(0.05)

@@ -79,7 +79,8 @@ def test_a_run_is_refused_before_it_starts(written, tmp_path, monkeypatch):
 
 def test_asking_needs_no_torch():
     code = (
-        "import sys; from orchestration import fusion_budget, profile, programme; "
+        "import sys; from orchestration import profile; from orchestration.plan import programme; "
+        "from orchestration.system import fusion_budget; "
         "fusion_budget.require(profile.load('laptop'), programme.load()); print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
