@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from orchestration.record import database as databases
 from orchestration.record import store
 from orchestration.record.database import AddressError, StoreError, address
-from orchestration.record import database as databases
 from orchestration.record.store import Store
 
 
