@@ -39,7 +39,7 @@ def build(home: Home, profile_name: str) -> dg.Definitions:
                 JOB, description="The whole programme: what `foresight run` and `make demo` materialize."
             ),
             *(
-                dg.define_asset_job(f"{dataset.name}__premise", selection=[groups.key(dataset.name, "premise")])
+                dg.define_asset_job(f"{dataset.name}__premise_audit", selection=[groups.key(dataset.name, "premise")])
                 for dataset in training
             ),
         ],

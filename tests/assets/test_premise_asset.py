@@ -92,5 +92,5 @@ def test_the_audit_comes_before_phase_1_in_the_graph_and_has_a_job(tmp_path):
     groups = [graph.get(dg.AssetKey(["moving_shapes", name])).group_name for name in ("qwen", PREMISE, "phase1")]
     assert groups == sorted(groups)
     assert len(set(groups)) == 3
-    assert repository.has_job("moving_shapes__premise")
+    assert repository.has_job("moving_shapes__premise_audit")
     assert not graph.has(dg.AssetKey(["real", PREMISE]))

@@ -53,3 +53,9 @@ def test_a_phase_waits_for_the_gate_before_it(repository):
     for phase in (2, 3):
         parents = repository.asset_graph.get(dg.AssetKey(["moving_shapes", f"phase{phase}"])).parent_keys
         assert dg.AssetKey(["moving_shapes", f"phase{phase - 1}_gate"]) in parents
+
+
+def test_the_page_can_load_every_definition(tmp_path):
+    import dagster as dg
+
+    dg.Definitions.validate_loadable(build(Home(tmp_path), "laptop"))
