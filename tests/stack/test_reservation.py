@@ -45,19 +45,22 @@ def test_a_training_stops_at_its_reservation_and_goes_on_when_hours_are_approved
     def budget():
         return json.loads(foresight(home, "budget", "--json").stdout)
 
+    def reserved():
+        return [one for one in budget()["reservations"] if one["experiment"] == "phase1"]
+
     first = run()
     assert first.returncode == 3, first.stdout[-2000:] + first.stderr[-2000:]
     assert "foresight budget approve moving_shapes/phase1/" in first.stderr, first.stderr
     reached = saved(home)
     assert reached, "45 s hold some steps, and the last of them is saved"
-    [held] = budget()["reservations"]
+    [held] = reserved()
     assert (held["state"], held["ended"]) == ("settled", "stopped")
     assert held["wall_hours"] <= held["max_hours"], "it does not overrun"
 
     refused = run()
     assert refused.returncode == 3
     assert saved(home) == reached
-    assert len(budget()["reservations"]) == 1
+    assert len(reserved()) == 1
 
     approve = ("budget", "approve", "moving_shapes/phase1", "--hours", str(SECONDS / 3600))
     approved = foresight(home, *approve, "--by", "A. Chair", "--why", "it still learns")
@@ -67,6 +70,6 @@ def test_a_training_stops_at_its_reservation_and_goes_on_when_hours_are_approved
     history = (home / "runs" / "moving_shapes" / "phase1" / "history.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in history] == list(range(1, max(saved(home)) + 1))
     found = budget()
-    assert [one["ended"] for one in found["reservations"]] == ["stopped", "stopped"]
+    assert [one["ended"] for one in reserved()] == ["stopped", "stopped"]
     assert [one["by"] for one in found["approvals"]] == ["A. Chair"]
     assert [one["work"] for one in found["waiting"]] == [found["approvals"][0]["work"]]
