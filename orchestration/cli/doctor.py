@@ -12,7 +12,6 @@ from orchestration.profile import PROFILES, Profile, ProfileError, load
 
 GB = 2**30
 FREE_GB = {"cpu": 5, "cuda": 250}
-VRAM_GB = 40
 
 
 def doctor(
@@ -79,11 +78,15 @@ def _database() -> list[dict[str, Any]]:
 def _gpu() -> dict[str, Any]:
     import torch
 
+    from orchestration.plan.programme import load as programme
+
     if not torch.cuda.is_available():
         return _row("GPU", "none that torch sees", False, "run this profile where there is an A100")
     device = torch.cuda.get_device_properties(0)
     memory = device.total_memory / GB
-    return _row("GPU", f"{device.name}, {memory:.0f} GB", memory >= VRAM_GB, f"{VRAM_GB} GB are needed (§3.1)")
+    vram = programme().budget.vram_gb
+    needed = f"training needs {vram.training:g} GB (§{vram.section})"
+    return _row("GPU", f"{device.name}, {memory:.0f} GB", memory >= vram.training, needed)
 
 
 def _standing(profile: Profile) -> list[dict[str, Any]]:
