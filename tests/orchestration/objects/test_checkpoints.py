@@ -64,7 +64,7 @@ def test_a_half_one_is_not_sent(store, tmp_path):
         push_checkpoint(store, half, "run", keep=2)
     shutil.rmtree(half)
     half.mkdir()
-    with pytest.raises(NotWhole, match="state.json"):
+    with pytest.raises(NotWhole, match=r"state\.json"):
         push_checkpoint(store, half, "run", keep=2)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
