@@ -209,6 +209,23 @@ class Budget(Part):
     max_hours: float = Field(gt=0)
 
 
+class Workers(Part):
+    """Over how many workers a training is spread. Each has one device and its part of every batch."""
+
+    least: int = Field(default=1, gt=0, description="with so many it still goes on where others are lost")
+    most: int = Field(default=1, gt=0)
+    extraction: int = Field(default=1, gt=0, description="workers of a frozen encoder; each takes shard after shard")
+    accelerator: str | None = Field(default=None, description="the kind of GPU, as nodes declare it; none: no GPU")
+    cpus: float = Field(default=1.0, gt=0, description="of each")
+    restarts: int = Field(default=3, ge=0, description="times that workers may be lost in one training")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.least > self.most:
+            raise ValueError(f"least: {self.least} is more than most: {self.most}")
+        return self
+
+
 class Profile(Part):
     """All of it."""
 
@@ -227,6 +244,22 @@ class Profile(Part):
     phase3: Training
     evaluation: Evaluating
     budget: Budget
+    workers: Workers = Workers()
+
+    @model_validator(mode="after")
+    def _enough_for_all_workers(self) -> Self:
+        """Every worker has at least one clip of a batch, and its GPU is reserved."""
+        most = self.workers.most
+        for phase in (1, 2, 3):
+            if self.training(phase).batch < most:
+                raise ValueError(
+                    f"workers.most: {most} cannot share phase{phase}'s batch of {self.training(phase).batch}"
+                )
+        if self.device == "cuda" and self.budget.gpus < most:
+            raise ValueError(
+                f"budget.gpus: {self.budget.gpus} are reserved and workers.most is {most}; reserve as many"
+            )
+        return self
 
     def training(self, phase: int) -> Training:
         """The recipe numbers of a phase."""

@@ -13,7 +13,7 @@ Features are of one encoder: its fingerprint (weights, geometry, settings) must 
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
@@ -41,6 +41,10 @@ PRECISIONS = (FLOAT16, INT8)
 
 Encode = Callable[[np.ndarray], dict[str, np.ndarray]]
 """uint8 [n, T, H, W, 3] -> tensors: [n, ...], or without the n where the name is in SHARED."""
+Batches = Mapping[str, Sequence[Sequence[str]]]
+"""By shard, the clips of each call of an encoder."""
+Source = Callable[[Batches, Callable[[int], None]], Generator[tuple[str, list[dict[str, np.ndarray]]]]]
+"""Encodes shards, each once and in any order: (shard, tensors of its batches); tells how many clips it has encoded."""
 Measured = Callable[[int, int, int], None]
 """(bytes of the finished files, clips in them, clips that there will be)"""
 
@@ -157,11 +161,34 @@ def extract(
             cannot be stored, or not in this precision.
         WriteError: the disk is full; run again when there is room, finished files are kept.
     """
+    store = Store(name, fingerprint, encoder or name, weights_sha256, standin, precision)
+    return collect(shards, out_dir, _here(shards, encode), store, batch=batch, progress=progress, measured=measured)
+
+
+def collect(
+    shards: ClipShards,
+    out_dir: Path,
+    source: Source,
+    store: Store,
+    *,
+    batch: int,
+    progress: Progress = no_progress,
+    measured: Measured = unmeasured,
+) -> int:
+    """As `extract`, of an encoder that may be elsewhere, as on several workers.
+
+    Args:
+        store: whose features they are, with nothing in it yet.
+
+    Raises:
+        Exception: as `extract`, and what `source` raises.
+    """
+    name, precision = store.name, store.dtype
     if precision not in PRECISIONS:
         raise FeatureError(f"{name}: precision {precision!r} is unknown; use {' or '.join(PRECISIONS)}")
     if not shards.shard_sha256:
         raise FeatureError(f"{name}: no clip in {shards.folder}; ingest clips before their features")
-    writer = FeatureWriter(out_dir, Store(name, fingerprint, encoder or name, weights_sha256, standin, precision))
+    writer = FeatureWriter(out_dir, store)
     todo = {shard: sha for shard, sha in shards.shard_sha256.items() if not writer.done(shard, sha)}
     batches = {shard: _batches(shards.ids_of(shard), batch) for shard in todo}
     total, done = sum(len(shards.ids_of(shard)) for shard in todo), 0
@@ -170,14 +197,12 @@ def extract(
     if held:
         measured(size, held, held + total)
 
-    def read(part: tuple[list[str], bool]) -> np.ndarray:
-        ids, last = part
-        frames = shards.frames(ids)
-        if last:
-            unmap()  # a shard is read once; memory must not grow with their number
-        return frames
+    def encoded(clips: int) -> None:
+        nonlocal done
+        done += clips
+        progress(f"features: {name}", done, total, {})
 
-    def store(shard: str, made: list[dict[str, np.ndarray]]) -> None:
+    def write(shard: str, made: list[dict[str, np.ndarray]]) -> None:
         parts = [_storable(tensors, ids, name) for tensors, ids in zip(made, batches[shard], strict=True)]
         joined = _joined(parts, name)
         writer.write(shard, todo[shard], _in_int8(joined, name, shard) if precision == INT8 else joined)
@@ -185,22 +210,39 @@ def extract(
         size, held = size + (out_dir / shard).stat().st_size, held + len(shards.ids_of(shard))
         measured(size, held, len(shards.ids()))
 
-    # The encoder never waits for the disk: the next batch is read, and the last shard written, beside it.
-    reads = [(ids, ids is some[-1]) for some in batches.values() for ids in some]
-    with ThreadPoolExecutor(1) as beside, closing(ahead(read, reads)) as frames:
+    # The encoder never waits for the disk: the last shard is written beside it.
+    with ThreadPoolExecutor(1) as beside, closing(source(batches, encoded)) as shard_by_shard:
         written: Future[None] | None = None
-        for shard, some in batches.items():
-            made = []
-            for ids in some:
-                made.append(encode(next(frames)))
-                done += len(ids)
-                progress(f"features: {name}", done, total, {})
+        for shard, made in shard_by_shard:
             if written is not None:
                 written.result()  # so that only one shard waits in memory
-            written = beside.submit(store, shard, made)
+            written = beside.submit(write, shard, made)
         if written is not None:
             written.result()
     return done
+
+
+def _here(shards: ClipShards, encode: Encode) -> Source:
+    """One shard after another in this process; the next batch is read while one is encoded."""
+
+    def read(part: tuple[Sequence[str], bool]) -> np.ndarray:
+        ids, last = part
+        frames = shards.frames(ids)
+        if last:
+            unmap()  # a shard is read once; memory must not grow with their number
+        return frames
+
+    def source(batches: Batches, encoded: Callable[[int], None]) -> Generator[tuple[str, list[dict[str, np.ndarray]]]]:
+        reads = [(ids, ids is some[-1]) for some in batches.values() for ids in some]
+        with closing(ahead(read, reads)) as frames:
+            for shard, some in batches.items():
+                made = []
+                for ids in some:
+                    made.append(encode(next(frames)))
+                    encoded(len(ids))
+                yield shard, made
+
+    return source
 
 
 def _batches(ids: Sequence[str], size: int) -> list[list[str]]:

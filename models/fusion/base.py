@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from models.data.part import Part
 from models.encoders.base import Tokens, grid_positions
 from models.fusion.blocks import CrossAttentionBlock
 from models.fusion.conditioning import Conditioning
@@ -83,15 +84,22 @@ class Fusion(nn.Module, ABC):
         return self.spatial.null.device
 
     def forward(
-        self, spatial: Tokens | None, semantic: Tokens | None, *, return_attention: bool = False
+        self,
+        spatial: Tokens | None,
+        semantic: Tokens | None,
+        *,
+        return_attention: bool = False,
+        part: Part | None = None,
     ) -> Conditioning:
         """Fuse a batch. At least one stream must be there; latent frames are those of the spatial stream.
+
+        In training, chance is drawn for the whole batch of which the clips are a `part`.
 
         Raises:
             FusionError: both streams are absent, or their clips or sizes do not fit.
         """
         batch, frames = self._sizes(spatial, semantic)
-        keep_spatial, keep_semantic = self._stream_dropout(batch, spatial, semantic)
+        keep_spatial, keep_semantic = self._stream_dropout(batch, spatial, semantic, part)
         where = self.spatial(spatial, keep_spatial, (batch, frames))
         what = self.semantic(semantic, keep_semantic, (batch, self.config.semantic_frames))
         context = context_of(where, what)
@@ -157,13 +165,14 @@ class Fusion(nn.Module, ABC):
         return self.semantic_head(self._of_semantic(queries))
 
     def _stream_dropout(
-        self, batch: int, spatial: Tokens | None, semantic: Tokens | None
+        self, batch: int, spatial: Tokens | None, semantic: Tokens | None, part: Part | None
     ) -> tuple[Tensor | None, Tensor | None]:
         """Per stream, which clips keep it: in training one of two present streams is lost at the configured chance."""
         if not self.training or not self.config.stream_dropout:
             return None, None
         # Drawn for every arm alike, so that arms see the same random numbers.
-        lost, which = torch.rand(2, batch).to(self.device)
+        drawn = torch.rand(2, batch if part is None else part.clips)
+        lost, which = (drawn if part is None else part.own(drawn.T).T).to(self.device)
         if spatial is None or semantic is None:
             return None, None
         lost = lost < self.config.stream_dropout

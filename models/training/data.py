@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.data.part import Part
 from models.encoders.base import Tokens
 
 Reader: TypeAlias = Callable[[Sequence[str]], np.ndarray]
@@ -67,7 +68,9 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch in memory; `frames` holds the first few clips only, in the steps that compare pixels."""
+    """A batch in memory, or a worker's part of one; `frames` holds the first few clips only, in the steps that compare
+    pixels.
+    """
 
     ids: Sequence[str]
     latents: Tensor
@@ -75,6 +78,26 @@ class Batch:
     semantic: Tokens | None = None
     captions: Tensor | None = None
     frames: Tensor | None = None
+    part: Part | None = None
+    """Which clips of the batch these are, where workers share it."""
+    decoded: Part | None = None
+    """The same of the clips that this step decodes."""
+    caption_square: Tensor | None = None
+    """Mean square of the captions of the whole batch, where workers share it."""
+
+    @property
+    def clips(self) -> int:
+        """Of the whole batch."""
+        return len(self.ids) if self.part is None else self.part.clips
+
+    @property
+    def share(self) -> float:
+        """By this a mean over these clips counts in the mean over the batch; 1 where they are all."""
+        return 1.0 if self.part is None else self.part.share
+
+    def own(self, rows: Tensor) -> Tensor:
+        """Of rows of the whole batch, those of these clips."""
+        return rows if self.part is None else self.part.own(rows)
 
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor by its name: `latents`, `captions`, `frames`, and `spatial.tokens`, `.positions`, `.mask`."""
@@ -87,12 +110,24 @@ class Batch:
         if device.type == "cpu":
             return self
         spatial, semantic = (None if t is None else tokens_to(t, device) for t in (self.spatial, self.semantic))
-        rest = (None if x is None else x.to(device, non_blocking=True) for x in (self.captions, self.frames))
-        return Batch(self.ids, self.latents.to(device, non_blocking=True), spatial, semantic, *rest)
+        captions, frames, square = (
+            None if x is None else x.to(device, non_blocking=True)
+            for x in (self.captions, self.frames, self.caption_square)
+        )
+        latents = self.latents.to(device, non_blocking=True)
+        return Batch(self.ids, latents, spatial, semantic, captions, frames, self.part, self.decoded, square)
 
 
-def read_batch(data: TrainingData, ids: Sequence[str], *, arm: str, captions: bool = False, frames: int = 0) -> Batch:
-    """Read what an arm needs of the clips, and the frames of the first `frames` of them.
+def read_batch(
+    data: TrainingData,
+    ids: Sequence[str],
+    *,
+    arm: str,
+    captions: bool = False,
+    frames: int = 0,
+    part: Part | None = None,
+) -> Batch:
+    """Read what an arm needs of the clips, and the frames of the first `frames` of them; of a part, its clips alone.
 
     Raises:
         DataError: the data has no such stream, captions or frames.
@@ -100,13 +135,20 @@ def read_batch(data: TrainingData, ids: Sequence[str], *, arm: str, captions: bo
     spatial, semantic = sources(data, arm)
     if (captions and data.captions is None) or (frames and data.frames is None):
         raise DataError("training data: captions or frames are needed and not given; give their reader")
+    own = ids if part is None else part.own(list(ids))
+    decoded = part.first(frames) if part and frames else None
+    seen = own[: frames if decoded is None else decoded.count]
+    said = _floats(data.captions(ids)) if captions and data.captions else None  # of all: they are small
     return Batch(
-        ids=ids,
-        latents=_floats(data.latents(ids)),
-        spatial=None if spatial is None else spatial.tokens(ids),
-        semantic=None if semantic is None else semantic.tokens(ids),
-        captions=_floats(data.captions(ids)) if captions and data.captions else None,
-        frames=torch.from_numpy(np.ascontiguousarray(data.frames(ids[:frames]))) if frames and data.frames else None,
+        ids=own,
+        latents=_floats(data.latents(own)),
+        spatial=None if spatial is None else spatial.tokens(own),
+        semantic=None if semantic is None else semantic.tokens(own),
+        captions=said if said is None or part is None else part.own(said),
+        frames=torch.from_numpy(np.ascontiguousarray(data.frames(seen))) if seen and data.frames else None,
+        part=part,
+        decoded=decoded,
+        caption_square=None if said is None or part is None else said.square().mean(),
     )
 
 

@@ -25,7 +25,11 @@ def mix(latents: Tensor, noise: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
     return (1 - level) * latents + level * noise, noise - latents
 
 
-def by_bucket(losses: Tensor, sigma: Tensor) -> dict[str, Tensor]:
-    """Mean loss of each quarter of the noise levels that the batch touched."""
-    bucket = (sigma * BUCKETS).long().clamp_max(BUCKETS - 1)
-    return {f"loss_sigma_{k}": losses[bucket == k].mean() for k in range(BUCKETS) if bool((bucket == k).any())}
+def by_bucket(losses: Tensor, sigma: Tensor, whole: Tensor) -> dict[str, Tensor]:
+    """What clips with losses and levels [B] add to the mean loss of each quarter of the noise levels.
+
+    The mean is over the batch with levels `whole`: `sigma` itself, or more where workers share it.
+    """
+    own, all_of = ((levels * BUCKETS).long().clamp_max(BUCKETS - 1) for levels in (sigma, whole))
+    clips = all_of.bincount(minlength=BUCKETS).tolist()
+    return {f"loss_sigma_{k}": losses[own == k].sum() / clips[k] for k in range(BUCKETS) if clips[k]}

@@ -29,11 +29,14 @@ def perceptual(video: Tensor, true: Tensor, distance: Perceptual) -> Tensor:
     return distance(images(video), images(true)).mean()
 
 
-def caption(predicted: Tensor, true: Tensor) -> Tensor:
-    """Caption tokens [B, S, D]: one minus the cosine, plus the squared error in units of the target's mean square."""
+def caption(predicted: Tensor, true: Tensor, square: Tensor | None = None) -> Tensor:
+    """Caption tokens [B, S, D]: one minus the cosine, plus the squared error in units of the target's mean square.
+
+    `square` is that of the whole batch where `true` is a part of it.
+    """
     predicted, true = predicted.float(), true.float()
     angle = 1 - functional.cosine_similarity(predicted, true, dim=-1).mean()
-    scale = true.square().mean().clamp_min(1e-12)
+    scale = (true.square().mean() if square is None else square).clamp_min(1e-12)
     return angle + (predicted - true).square().mean() / scale
 
 

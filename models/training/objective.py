@@ -55,23 +55,32 @@ class Reconstruction:
         self.config, self.vae, self.distance = config, vae, distance
 
     def __call__(self, conditioning: Conditioning, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The weighted sum and its terms. Pixels count where the batch brought frames."""
+        """The weighted sum and its terms. Pixels count in the steps that decode.
+
+        Of a worker's part of a batch, what it adds to those of the batch.
+        """
         measure = latent_huber if self.config.latent_loss == "huber" else latent_mse
-        terms = {"latent": measure(conditioning.latent_tokens, cells_of(batch.latents))}
+        terms = {"latent": batch.share * measure(conditioning.latent_tokens, cells_of(batch.latents))}
         total = self.config.latent_weight * terms["latent"]
-        if batch.frames is not None and self.vae is not None and self.distance is not None:
-            latents = conditioning.latents()[: len(batch.frames)]
-            terms |= self._pixels(latents, batch.frames, self.vae, self.distance)
+        pixels = self._pixels(conditioning, batch)
+        if pixels:
+            terms |= pixels
             total = total + self.config.pixel_weight * terms["pixel"]
             total = total + self.config.perceptual_weight * terms["perceptual"]
         return total, terms
 
-    @staticmethod
-    def _pixels(latents: Tensor, frames: Tensor, vae: Decoder, distance: Perceptual) -> dict[str, Tensor]:
+    def _pixels(self, conditioning: Conditioning, batch: Batch) -> dict[str, Tensor]:
+        """Nothing where the step decodes no clip; zeros where it does and none of them is here."""
+        if self.vae is None or self.distance is None or (batch.frames is None and batch.decoded is None):
+            return {}
+        if batch.frames is None:
+            return dict.fromkeys(("pixel", "perceptual"), batch.latents.new_zeros(()))
         # diffusers takes seconds to import: only where pixels are compared
         from models.decoder.vae import to_unit_range
 
-        true = to_unit_range(frames)
+        true, share = to_unit_range(batch.frames), 1.0 if batch.decoded is None else batch.decoded.share
+        latents = conditioning.latents()[: len(batch.frames)]
         with torch.autocast(latents.device.type, enabled=False):
-            video = vae.decode(latents.float())
-            return {"pixel": pixel_l1(video, true), "perceptual": perceptual(video, true, distance)}
+            video = self.vae.decode(latents.float())
+            distance = perceptual(video, true, self.distance)
+            return {"pixel": share * pixel_l1(video, true), "perceptual": share * distance}

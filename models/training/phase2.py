@@ -12,13 +12,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from models.data.part import Part
 from models.fusion.config import FusionConfig
 from models.training.config import ConfigError, LoopConfig
 from models.training.data import Batch, TrainingData, read_batch
 from models.training.interference import gradient_cosine
-from models.training.loop import Left, Progress, TrainResult, silent, train, unlimited
+from models.training.loop import Kept, Left, Progress, TrainResult, silent, train, unkept, unlimited
 from models.training.losses import Perceptual, caption
 from models.training.objective import Decoder, ObjectiveConfig, Reconstruction
+from models.training.parallel import ALONE, Workers
 from models.training.recipe import FusionTask, gate_numbers, identity_of, new_fusion
 
 
@@ -51,16 +53,16 @@ class _Phase2(FusionTask):
         super().__init__(f"phase2 {config.arm}", fusion, data, config.arm, start=start, every=every, clips=clips)
         self.config, self.objective = config, objective
 
-    def load(self, ids: Sequence[str], step: int) -> Batch:
+    def load(self, ids: Sequence[str], step: int, part: Part | None = None) -> Batch:
         decoded = self.objective.config.decoded(step) if step >= 0 else 0
-        return read_batch(self.data, ids, arm=self.arm, captions=True, frames=decoded)
+        return read_batch(self.data, ids, arm=self.arm, captions=True, frames=decoded, part=part)
 
     def loss(self, batch: Batch, step: int, noise: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         batch = batch.to(self.device)
         conditioning = self.conditioning(batch)
         total, terms = self.objective(conditioning, batch)
         assert batch.captions is not None
-        terms["caption"] = caption(conditioning.semantic_tokens, batch.captions)
+        terms["caption"] = batch.share * caption(conditioning.semantic_tokens, batch.captions, batch.caption_square)
         return total + self.config.caption_weight * terms["caption"], terms
 
     def watch(self, step: int) -> dict[str, float]:
@@ -91,10 +93,12 @@ def run(
     progress: Progress = silent,
     *,
     left: Left = unlimited,
+    kept: Kept = unkept,
+    workers: Workers = ALONE,
     start: Path | None = None,
     vae: Decoder | None = None,
     perceptual: Perceptual | None = None,
 ) -> TrainResult:
     """Train, or resume, one arm in `out_dir`, from Phase 1's checkpoint `start` or from the seed's weights."""
     task = _Phase2(config, data, Reconstruction(config.objective, vae, perceptual), start)
-    return train(task, config.loop, data.ids, identity_of(config, data, start), out_dir, progress, left)
+    return train(task, config.loop, data.ids, identity_of(config, data, start), out_dir, progress, left, kept, workers)

@@ -21,8 +21,9 @@ from models.training.config import ConfigError, LoopConfig
 from models.training.data import Batch, TrainingData
 from models.training.flow import QUANTILES, by_bucket, draw_sigma, mix, quantile_sigma
 from models.training.generator import NULL, Generator, new_adapters, take_adapters
-from models.training.loop import Left, Progress, TrainResult, silent, train, unlimited
+from models.training.loop import Kept, Left, Progress, TrainResult, silent, train, unkept, unlimited
 from models.training.losses import latent_huber, velocity
+from models.training.parallel import ALONE, Workers
 from models.training.recipe import FusionTask, identity_of, new_fusion
 
 LORA_FOLDER = "lora"
@@ -77,12 +78,14 @@ class _Phase3(FusionTask):
     def loss(self, batch: Batch, step: int, noise: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         batch = batch.to(self.device)
         conditioning = self.conditioning(batch)
-        sigma = draw_sigma(len(batch.ids), self.generator.shift, noise)
-        dropped = torch.rand(len(batch.ids), generator=noise, device=noise.device) < self.config.condition_dropout
+        # Drawn for the whole batch, whoever has its clips: with other workers it sees the same noise.
+        levels = draw_sigma(batch.clips, self.generator.shift, noise)
+        chance = torch.rand(batch.clips, generator=noise, device=noise.device)
+        sigma, dropped = batch.own(levels), batch.own(chance) < self.config.condition_dropout
         said = torch.where(dropped[:, None, None], self.null, conditioning.semantic_tokens.to(self.null.dtype))
         losses = self._flow(batch, conditioning, said, sigma, noise)
-        latent = latent_huber(conditioning.latent_tokens, cells_of(batch.latents))
-        terms = {"flow": losses.mean(), "latent": latent, **by_bucket(losses.detach(), sigma)}
+        latent = batch.share * latent_huber(conditioning.latent_tokens, cells_of(batch.latents))
+        terms = {"flow": batch.share * losses.mean(), "latent": latent, **by_bucket(losses.detach(), sigma, levels)}
         return terms["flow"] + self.config.latent_weight * latent, terms
 
     def measure(self, batch: Batch) -> dict[str, float]:
@@ -100,7 +103,8 @@ class _Phase3(FusionTask):
         self, batch: Batch, conditioning: Conditioning, said: Tensor, sigma: Tensor, noise: torch.Generator
     ) -> Tensor:
         true = self.generator.pack(batch.latents)
-        noisy, target = mix(true, torch.randn(true.shape, generator=noise, device=noise.device), sigma)
+        drawn = torch.randn((batch.clips, *true.shape[1:]), generator=noise, device=noise.device)
+        noisy, target = mix(true, batch.own(drawn), sigma)
         where = self.generator.pack(conditioning.latents())
         conditions = by_route(self.config.routes, where, said, self.null)
         return velocity(self.generator.velocity(noisy, sigma, conditions), target)
@@ -113,6 +117,8 @@ def run(
     progress: Progress = silent,
     *,
     left: Left = unlimited,
+    kept: Kept = unkept,
+    workers: Workers = ALONE,
     generator: Generator,
     start: Path,
 ) -> TrainResult:
@@ -122,7 +128,9 @@ def run(
     they are those of the last checkpoint, averaged where the run keeps averages, also in `out_dir`/lora.
     """
     task = _Phase3(config, data, generator, start)
-    result = train(task, config.loop, data.ids, identity_of(config, data, start), out_dir, progress, left)
-    take_adapters(checkpoint.read(result.checkpoint), generator)
-    generator.save_lora(out_dir / LORA_FOLDER)
+    identity = identity_of(config, data, start)
+    result = train(task, config.loop, data.ids, identity, out_dir, progress, left, kept, workers)
+    if workers.first:
+        take_adapters(checkpoint.read(result.checkpoint), generator)
+        generator.save_lora(out_dir / LORA_FOLDER)
     return result

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from models.data.part import Part
 from models.fusion.base import Fusion
 from models.fusion.build import build
 from models.fusion.conditioning import Conditioning, cells_of
@@ -46,11 +47,11 @@ class FusionTask:
     def rates(self) -> Mapping[str, float]:
         return {}
 
-    def load(self, ids: Sequence[str], step: int) -> Batch:
-        return read_batch(self.data, ids, arm=self.arm)
+    def load(self, ids: Sequence[str], step: int, part: Part | None = None) -> Batch:
+        return read_batch(self.data, ids, arm=self.arm, part=part)
 
     def conditioning(self, batch: Batch) -> Conditioning:
-        return self.fusion(batch.spatial, batch.semantic)
+        return self.fusion(batch.spatial, batch.semantic, part=batch.part)
 
     def watch(self, step: int) -> dict[str, float]:
         """Held-out numbers and the gates every `every` steps, the fusion in evaluation mode."""

@@ -66,6 +66,7 @@ def params(dataset: Dataset, profile: Profile) -> dict[str, Any]:
     for stage, name in (("dinov2", "dinov2"), ("qwen", "qwen"), ("latents", "vae")):
         given = getattr(profile.weights, name)
         table[stage].update(weights=given.source, weights_sha256=profile.weights.sha256(name), batch=clips.batch)
+        table[stage]["workers"] = profile.workers.extraction
         if name in profile.weights.precisions:
             table[stage]["computed_in"] = profile.weights.precisions[name]
     # one frame for each latent frame, and how many frames that is only the decoder's checkpoint knows

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from models.data.features import FLOAT16, STORE, FeatureStore, extract, read_store
+from models.data.features import FLOAT16, STORE, FeatureStore, Store, collect, extract, read_store
 from models.data.shards import ClipShards
 from models.encoders.registry import ENTRIES
 from orchestration.budget.storage import require_room
@@ -20,8 +20,10 @@ from orchestration.stages.parameters import section
 from orchestration.versioning import fingerprint, source_sha256, with_imports
 
 FOLDERS = {"dinov2": Path("features/dinov2"), "qwen": Path("features/qwen"), "latents": Path("latents")}
-BESIDE = ("weights", "batch")
-"""Parameters that change nothing in the store: where the weights lie (their hash says what they are), clips at once."""
+BESIDE = ("weights", "batch", "workers")
+"""Parameters that change nothing in the store: where the weights lie (their hash says what they are), clips at once,
+how many workers share the shards.
+"""
 VAE, STORED = "models/decoder/vae.py", "models/encoders/stored.py"
 
 
@@ -35,20 +37,15 @@ def run(stage: str, job: Path | None, reporter: Any) -> dict[str, Any]:
     Raises:
         StorageRefused: by the shards that are done, all of them would not fit the phase's storage cap.
     """
-    import torch
-
     params = section(stage)
-    network = _load(stage, params).to("cuda" if torch.cuda.is_available() else "cpu")
-    if network.weights_sha256 != params["weights_sha256"]:
-        raise TokensError(
-            f"{params['weights']}: sha256 {network.weights_sha256[:12]} is not params.yaml's"
-            f" {params['weights_sha256'][:12]}; restore the weights or update params.yaml"
-        )
+    if params.get("workers", 1) > 1:
+        return _by_workers(stage, params, reporter)
+    network = load(stage, params)
     mark = expected(stage, params)
     extract(
         ClipShards(Path("shards")),
         FOLDERS[stage],
-        _encode(stage, network),
+        encoder_of(stage, network),
         name=stage,
         fingerprint=mark,
         weights_sha256=network.weights_sha256,
@@ -59,6 +56,21 @@ def run(stage: str, job: Path | None, reporter: Any) -> dict[str, Any]:
         measured=partial(require_room, stage),
     )
     return {"fingerprint": mark, "weights_sha256": network.weights_sha256, "standin": network.standin}
+
+
+def _by_workers(stage: str, params: dict[str, Any], reporter: Any) -> dict[str, Any]:
+    """The same by several workers of a Ray cluster, which load the network; this process reads and writes."""
+    from orchestration.parallel.extraction import Loading, extractors
+
+    shards, mark = ClipShards(Path("shards")), expected(stage, params)
+    with extractors(Loading(stage, params), params["workers"], shards) as workers:
+        standin = workers.standin()
+        precision = params.get("precision", FLOAT16)
+        store = Store(stage, mark, stage, params["weights_sha256"], standin, precision)
+        room = partial(require_room, stage)
+        told = {"batch": params["batch"], "progress": reporter, "measured": room}
+        collect(shards, FOLDERS[stage], workers.source, store, **told)
+    return {"fingerprint": mark, "weights_sha256": params["weights_sha256"], "standin": standin}
 
 
 def expected(stage: str, params: Mapping[str, Any]) -> str:
@@ -88,7 +100,24 @@ def outdated(workspace: Path, stage: str) -> bool:
     return (folder / STORE).is_file() and read_store(folder).fingerprint != expected(stage, section(stage, workspace))
 
 
-def _load(stage: str, params: dict[str, Any]) -> Any:
+def load(stage: str, params: Mapping[str, Any]) -> Any:
+    """The frozen network of a stage, on the device that is here.
+
+    Raises:
+        TokensError: its weights are not those that the stage was declared with.
+    """
+    import torch
+
+    network = _network(stage, params).to("cuda" if torch.cuda.is_available() else "cpu")
+    if network.weights_sha256 != params["weights_sha256"]:
+        raise TokensError(
+            f"{params['weights']}: sha256 {network.weights_sha256[:12]} is not params.yaml's"
+            f" {params['weights_sha256'][:12]}; restore the weights or update params.yaml"
+        )
+    return network
+
+
+def _network(stage: str, params: Mapping[str, Any]) -> Any:
     folder = weights_folder(params["weights"])
     if stage == "latents":
         from models.decoder.vae import LTXVae
@@ -99,7 +128,7 @@ def _load(stage: str, params: dict[str, Any]) -> Any:
     return load_encoder(stage, folder, stride=params.get("stride", 1), precision=params["computed_in"])
 
 
-def _encode(stage: str, network: Any) -> Any:
+def encoder_of(stage: str, network: Any) -> Any:
     """uint8 [n, T, H, W, 3] to the named arrays of the store."""
     from models.encoders.stored import latents_of, tokens_of
 

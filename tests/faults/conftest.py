@@ -4,6 +4,7 @@ import pytest
 
 from orchestration.record.decisions import DecisionLog
 from orchestration.record.store import Store
+from tests.faults.nodes import nodes  # noqa: F401  a fixture
 
 
 class Record:

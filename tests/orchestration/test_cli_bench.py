@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from models.bench import encode, inference, loop, measure, training
 from models.bench.figures import CallFigure, LeftOut, PhaseFigure
 from models.evaluation import coverage, fvd, fvd_bias, i3d
+from orchestration.bench import extraction
 from orchestration.cli.bench import bench_app
 
 app = typer.Typer()
@@ -51,6 +52,16 @@ def test_ratios_stand_beside_their_goals():
     assert "checkpoint: 0.0370 (goal: at most 0.02; missed)" in told
     assert documented("encode")["goals"] == {"ratio": 0.9, "growth": 1.05}
     assert documented("train")["shares"]["step"] == pytest.approx(1.04)
+
+
+def test_two_workers_stand_beside_one(monkeypatch):
+    paces = (extraction.Pace(1, 10.0, 30.0, 600), extraction.Pace(2, 12.0, 16.0, 600))
+    monkeypatch.setattr(extraction, "measure", lambda name, clips: extraction.ExtractionFigure(name, paces))
+    told = bench("extract").stdout
+    assert "1 worker: 20.0 clips/s, start-up 10.0 s of 40.0 s (25% lost)" in told
+    assert "2 workers: 37.5 clips/s, start-up 12.0 s of 28.0 s (43% lost)" in told
+    assert "2 workers over linear: 0.938 (goal: at least 0.9; met)" in told
+    assert documented("extract")["paces"][1]["lost"] == pytest.approx(12 / 28)
 
 
 @pytest.mark.usefixtures("measured")

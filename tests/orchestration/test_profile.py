@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+from orchestration.jobs import Job
 from orchestration.profile import PROFILES, Profile, ProfileError, load, weights_folder
 from orchestration.versioning import weights_sha256
 
@@ -39,6 +40,33 @@ def test_a_variable_that_is_not_set_is_named(monkeypatch):
     monkeypatch.delenv("FORESIGHT_MODELS", raising=False)
     with pytest.raises(ProfileError, match="FORESIGHT_MODELS"):
         weights_folder("$FORESIGHT_MODELS/dinov2-giant")
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        ({"workers": {"least": 3, "most": 2}}, "least: 3 is more than most: 2"),
+        ({"workers": {"most": 9}}, "workers.most: 9 cannot share phase3's batch of 8"),
+        ({"workers": {"most": 2}, "device": "cuda"}, "budget.gpus: 0 are reserved and workers.most is 2"),
+    ],
+)
+def test_workers_that_have_nothing_to_do_or_nobody_pays_for_are_refused(tmp_path, sections, said):
+    table = yaml.safe_load((PROFILES / "laptop.yaml").read_text())
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(table | sections))
+    with pytest.raises(ProfileError, match=said):
+        load(str(path))
+
+
+def test_how_many_workers_is_part_of_no_result(tmp_path):
+    """They learn the same, so what one trained need not be trained again by two."""
+    table = yaml.safe_load((PROFILES / "laptop.yaml").read_text())
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(table | {"workers": {"most": 2}}))
+    home, given = tmp_path / "home", {"data_versions": {}, "weights": {}, "code_commit": "0" * 40, "dataset": "toy"}
+    places = {"home": home, "workspace": home / "data", "out": home / "out"}
+    jobs = [Job(stage="phase1", phase=1, profile=load(name), **places, **given) for name in ("laptop", str(path))]
+    assert jobs[0].fingerprint == jobs[1].fingerprint
 
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

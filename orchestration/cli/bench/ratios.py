@@ -1,4 +1,7 @@
-"""`foresight bench encode` and `train`: this project's code over the bare networks, in one run on one machine."""
+"""`foresight bench encode` and `train`: this project's code over the bare networks; `extract`: two workers over one.
+
+Each compares in one run on one machine.
+"""
 
 from typing import Annotated
 
@@ -54,3 +57,32 @@ def train(as_json: Json = False) -> None:
     for name, share in shares.items():
         goal = bench.GOALS[name]
         typer.echo(f"{name.replace('_', ' ')}: {share:.4f} (goal: at most {goal:g}; {verdict(share <= goal)})")
+
+
+def extract(
+    encoder: Annotated[str, typer.Option(metavar="NAME", help="dinov2, qwen or latents.")] = "dinov2",
+    clips: Annotated[int, typer.Option(min=32, help="Generated clips, 16 a shard.")] = 512,
+    as_json: Json = False,
+) -> None:
+    """Extraction by one and by two workers of a Ray cluster: clips a second, and the share lost to their start-up.
+
+    Example: foresight bench extract --clips 256
+    """
+    with exits():
+        from orchestration.bench import extraction as bench
+
+        found = bench.measure(encoder, clips)
+    if as_json:
+        paces = [{**vars(one), "clips_per_s": one.clips_per_s, "lost": one.lost} for one in found.paces]
+        figures = {"encoder": encoder, "paces": paces, "linear": found.linear, "goal": bench.GOAL}
+        print_json({"schema": SCHEMA, "bench": "extract", **figures})
+        return
+    typer.echo(f"{encoder}, a stand-in, {clips} generated clips on this machine; each worker has one CPU")
+    for one in found.paces:
+        whole = one.startup_s + one.extraction_s
+        told = f"{one.clips_per_s:.1f} clips/s, start-up {one.startup_s:.1f} s of {whole:.1f} s ({one.lost:.0%} lost)"
+        typer.echo(f"{one.workers} worker{'' if one.workers == 1 else 's'}: {told}")
+    met = verdict(found.linear >= bench.GOAL)
+    typer.echo(
+        f"{found.paces[-1].workers} workers over linear: {found.linear:.3f} (goal: at least {bench.GOAL:g}; {met})"
+    )

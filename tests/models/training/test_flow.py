@@ -59,4 +59,4 @@ def test_the_path_is_the_schedulers_and_its_velocity_leads_back():
 
 def test_losses_are_averaged_by_quarter_of_the_levels():
     losses, sigma = torch.tensor([1.0, 3.0, 5.0, 7.0]), torch.tensor([0.0, 0.2, 0.5, 1.0])
-    assert by_bucket(losses, sigma) == {"loss_sigma_0": 2.0, "loss_sigma_2": 5.0, "loss_sigma_3": 7.0}
+    assert by_bucket(losses, sigma, sigma) == {"loss_sigma_0": 2.0, "loss_sigma_2": 5.0, "loss_sigma_3": 7.0}

@@ -1,0 +1,1 @@
+"""One stage over several workers of a Ray cluster (ADR 20)."""
