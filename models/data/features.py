@@ -7,8 +7,9 @@ In a store of int8, `tokens` are int8 and beside them stand `tokens.scales`, flo
 (design §4.8): a file is written once and read by itself, so clips that are added later change no scale. Readers get
 floats.
 
-`store.json` is written last, and again after each file. A file that it does not name is none: a kill costs the two
-shards in hand, one being encoded and one being written.
+`store.json` is written after the files that it names. A file that it does not name is none: a kill costs the two shards
+in hand, one being encoded and one being written, and a twentieth of the work at most: it grows with the files, so it is
+not written after each where that would come to cost more than they do.
 Features are of one encoder: its fingerprint (weights, geometry, settings) must be the one that the reader expects.
 """
 
@@ -19,6 +20,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from safetensors import SafetensorError
@@ -28,6 +30,7 @@ from models.data import Progress, file_sha256, no_progress, write_durably
 from models.data.ahead import ahead
 from models.data.quantisation import LEAST_COSINE, QuantisationError, dequantise, quantise, token_cosine
 from models.data.shards import ClipShards, gather, mapped, unmap
+from models.data.sparing import Sparing
 
 STORE = "store.json"
 SHARED = ("positions",)
@@ -107,17 +110,35 @@ class FeatureWriter:
                 )
             self.store = before
         folder.mkdir(parents=True, exist_ok=True)
+        self._commits, self._unnamed = Sparing(), False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Name what is finished, however the work ended."""
+        if self._unnamed:
+            self._commit()
 
     def done(self, shard: str, source_sha256: str) -> bool:
         """Whether this shard's features are there and were made from these very bytes."""
         return self.store.sources.get(shard) == source_sha256 and (self.folder / shard).is_file()
 
     def write(self, shard: str, source_sha256: str, tensors: dict[str, np.ndarray]) -> None:
-        """Store one shard's features; the store names them only when they are safe."""
+        """Store one shard's features; the store names them only when they are safe, at the latest on leaving."""
         self.store.shards.pop(shard, None)
         self.store.sources.pop(shard, None)
         sha256 = write_durably(self.folder / shard, save(tensors))
         self.store.shards[shard], self.store.sources[shard] = sha256, source_sha256
+        self._unnamed = True
+        if self._commits.due():
+            self._commit()
+
+    def _commit(self) -> None:
+        self._commits.do(self._write_store)
+        self._unnamed = False
+
+    def _write_store(self) -> None:
         write_durably(self.folder / STORE, json.dumps(asdict(self.store), indent=1, sort_keys=True).encode())
 
 
@@ -187,7 +208,7 @@ def extract(
 
     # The encoder never waits for the disk: the next batch is read, and the last shard written, beside it.
     reads = [(ids, ids is some[-1]) for some in batches.values() for ids in some]
-    with ThreadPoolExecutor(1) as beside, closing(ahead(read, reads)) as frames:
+    with writer, ThreadPoolExecutor(1) as beside, closing(ahead(read, reads)) as frames:
         written: Future[None] | None = None
         for shard, some in batches.items():
             made = []
