@@ -185,11 +185,11 @@ def extract(
     writer = FeatureWriter(out_dir, Store(name, fingerprint, encoder or name, weights_sha256, standin, precision))
     todo = {shard: sha for shard, sha in shards.shard_sha256.items() if not writer.done(shard, sha)}
     batches = {shard: _batches(shards.ids_of(shard), batch) for shard in todo}
-    total, done = sum(len(shards.ids_of(shard)) for shard in todo), 0
+    total, done, clips = sum(len(shards.ids_of(shard)) for shard in todo), 0, len(shards.ids())
     finished = [shard for shard in shards.shard_sha256 if shard not in todo]
-    size, held = sum((out_dir / shard).stat().st_size for shard in finished), len(shards.ids()) - total
+    size, held = sum((out_dir / shard).stat().st_size for shard in finished), clips - total
     if held:
-        measured(size, held, held + total)
+        measured(size, held, clips)
 
     def read(part: tuple[list[str], bool]) -> np.ndarray:
         ids, last = part
@@ -204,7 +204,7 @@ def extract(
         writer.write(shard, todo[shard], _in_int8(joined, name, shard) if precision == INT8 else joined)
         nonlocal size, held
         size, held = size + (out_dir / shard).stat().st_size, held + len(shards.ids_of(shard))
-        measured(size, held, len(shards.ids()))
+        measured(size, held, clips)
 
     # The encoder never waits for the disk: the next batch is read, and the last shard written, beside it.
     reads = [(ids, ids is some[-1]) for some in batches.values() for ids in some]

@@ -123,6 +123,20 @@ def test_finished_features_are_named_also_when_the_work_ends_badly(folders, tmp_
     assert extract(made, tmp_path, encode, **WHOSE) == PER_SHARD
 
 
+def test_what_takes_all_clips_is_asked_as_often_however_many_shards_there_are(folders, tmp_path, monkeypatch):
+    """A list of all clips at every shard would cost the square of their number."""
+    asked, real = Counter(), ClipShards.ids
+
+    def counted(self: ClipShards, split: str | None = None) -> list[str]:
+        asked[len(self.table)] += 1
+        return real(self, split)
+
+    monkeypatch.setattr(ClipShards, "ids", counted)
+    for clips, folder in folders.items():
+        extract(ClipShards(folder / "shards"), tmp_path / str(clips), encode, **WHOSE)
+    assert asked[SIZES[0]] == asked[SIZES[1]] > 0
+
+
 def test_ingest_with_nothing_new_hashes_each_clip_once(folders, monkeypatch):
     hashed, real = Counter(), shards.file_sha256
 
