@@ -8,7 +8,7 @@ import datetime as dt
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,14 +17,19 @@ from orchestration.data.datasets import GENERATED
 from orchestration.data.workspace import Workspace, repository_params
 from orchestration.home import Home
 
+if TYPE_CHECKING:
+    from orchestration.documents import Evaluation
+
 FRAMES, SIDE = 5, 8
+"""Of a clip; height and width in pixels."""
 FEWEST = 100
+"""Clips that can be measured: fewer fill no shard."""
 ADDED = 10
 """One clip more for so many, where clips are added."""
 LEDGER_ROWS, MATERIALIZATIONS = 10_000, 500
 """Of the record."""
-ROWS_A_CLIP = 10
-"""Clips to a row of the ledger that grows with them."""
+CLIPS_A_ROW = 10
+"""Of the ledger that grows with the clips."""
 
 
 def make(root: Path, clips: int, record: Home) -> Home:
@@ -35,7 +40,7 @@ def make(root: Path, clips: int, record: Home) -> Home:
     params = repository_params()
     params["shards"].update(frames=FRAMES, size=SIDE)
     workspace_of(home).prepare(params)
-    write_ledger(ledger_database(home), clips // ROWS_A_CLIP)
+    write_ledger(ledger_database(home), clips // CLIPS_A_ROW)
     return home
 
 
@@ -91,7 +96,7 @@ def make_record(root: Path, *, rows: int = LEDGER_ROWS, materializations: int = 
     key = groups.key(GENERATED, "phase1_evaluation")
     evaluation = _evaluation(materializations - 1)
     decision = DecisionLog(Store(database)).decide(load(), evaluation, pins={"dataset": GENERATED})
-    with dg.DagsterInstance.from_ref(dg.DagsterInstance.from_config(str(home.dagster)).get_ref()) as instance:
+    with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
         for number in range(materializations):
             said = {"evaluation": dg.MetadataValue.json(_evaluation(number).document())}
             instance.report_runless_asset_event(dg.AssetMaterialization(key, metadata=said))
@@ -101,7 +106,8 @@ def make_record(root: Path, *, rows: int = LEDGER_ROWS, materializations: int = 
     return home
 
 
-def _evaluation(number: int) -> Any:
+def _evaluation(number: int) -> "Evaluation":
+    """One that measured nothing: each number has its own hash."""
     from orchestration.documents import parse_evaluation
 
     return parse_evaluation(
