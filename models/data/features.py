@@ -7,8 +7,9 @@ In a store of int8, `tokens` are int8 and beside them stand `tokens.scales`, flo
 (design §4.8): a file is written once and read by itself, so clips that are added later change no scale. Readers get
 floats.
 
-`store.json` is written last, and again after each file. A file that it does not name is none: a kill costs the two
-shards in hand, one being encoded and one being written.
+`store.json` is written after the files that it names. A file that it does not name is none: a kill costs the two shards
+in hand, one being encoded and one being written, and a twentieth of the work at most: it grows with the files, so it is
+not written after each where that would come to cost more than they do.
 Features are of one encoder: its fingerprint (weights, geometry, settings) must be the one that the reader expects.
 """
 
@@ -19,6 +20,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from safetensors import SafetensorError
@@ -28,6 +30,7 @@ from models.data import Progress, file_sha256, no_progress, write_durably
 from models.data.ahead import ahead
 from models.data.quantisation import LEAST_COSINE, QuantisationError, dequantise, quantise, token_cosine
 from models.data.shards import ClipShards, gather, mapped, unmap
+from models.data.sparing import Sparing
 
 STORE = "store.json"
 SHARED = ("positions",)
@@ -111,17 +114,35 @@ class FeatureWriter:
                 )
             self.store = before
         folder.mkdir(parents=True, exist_ok=True)
+        self._commits, self._unnamed = Sparing(), False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Name what is finished, however the work ended."""
+        if self._unnamed:
+            self._commit()
 
     def done(self, shard: str, source_sha256: str) -> bool:
         """Whether this shard's features are there and were made from these very bytes."""
         return self.store.sources.get(shard) == source_sha256 and (self.folder / shard).is_file()
 
     def write(self, shard: str, source_sha256: str, tensors: dict[str, np.ndarray]) -> None:
-        """Store one shard's features; the store names them only when they are safe."""
+        """Store one shard's features; the store names them only when they are safe, at the latest on leaving."""
         self.store.shards.pop(shard, None)
         self.store.sources.pop(shard, None)
         sha256 = write_durably(self.folder / shard, save(tensors))
         self.store.shards[shard], self.store.sources[shard] = sha256, source_sha256
+        self._unnamed = True
+        if self._commits.due():
+            self._commit()
+
+    def _commit(self) -> None:
+        self._commits.do(self._write_store)
+        self._unnamed = False
+
+    def _write_store(self) -> None:
         write_durably(self.folder / STORE, json.dumps(asdict(self.store), indent=1, sort_keys=True).encode())
 
 
@@ -191,11 +212,11 @@ def collect(
     writer = FeatureWriter(out_dir, store)
     todo = {shard: sha for shard, sha in shards.shard_sha256.items() if not writer.done(shard, sha)}
     batches = {shard: _batches(shards.ids_of(shard), batch) for shard in todo}
-    total, done = sum(len(shards.ids_of(shard)) for shard in todo), 0
+    total, done, clips = sum(len(shards.ids_of(shard)) for shard in todo), 0, len(shards.ids())
     finished = [shard for shard in shards.shard_sha256 if shard not in todo]
-    size, held = sum((out_dir / shard).stat().st_size for shard in finished), len(shards.ids()) - total
+    size, held = sum((out_dir / shard).stat().st_size for shard in finished), clips - total
     if held:
-        measured(size, held, held + total)
+        measured(size, held, clips)
 
     def encoded(clips: int) -> None:
         nonlocal done
@@ -208,10 +229,10 @@ def collect(
         writer.write(shard, todo[shard], _in_int8(joined, name, shard) if precision == INT8 else joined)
         nonlocal size, held
         size, held = size + (out_dir / shard).stat().st_size, held + len(shards.ids_of(shard))
-        measured(size, held, len(shards.ids()))
+        measured(size, held, clips)
 
     # The encoder never waits for the disk: the last shard is written beside it.
-    with ThreadPoolExecutor(1) as beside, closing(source(batches, encoded)) as shard_by_shard:
+    with writer, ThreadPoolExecutor(1) as beside, closing(source(batches, encoded)) as shard_by_shard:
         written: Future[None] | None = None
         for shard, made in shard_by_shard:
             if written is not None:

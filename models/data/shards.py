@@ -11,7 +11,6 @@ one never killed.
 """
 
 import json
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -28,10 +27,14 @@ from safetensors.numpy import save
 from models.data import Progress, file_sha256, no_progress, write_durably
 from models.data.boxes import in_centre_square, read_boxes
 from models.data.sources import SPLITS, Quarantined, Row, read_source
+from models.data.sparing import Sparing
 from models.data.video import ClipError, Limits, centre_square, cuts, decode
 
 INDEX = "index.parquet"
 QUARANTINE = "quarantine.parquet"
+MAPPED = 8192
+"""Files that stay open: with fewer than the shards and features of 100,000 clips are, every read would open its own.
+Each is one mapping and no file handle; a process may have 65,530 of them on Linux."""
 _SETTINGS = b"foresight.shards/1"
 _INDEX_COLUMNS: dict[str, pa.DataType] = {
     "clip_id": pa.string(),
@@ -168,7 +171,7 @@ class _Builder:
         self.known_sources = frozenset(self.known)
         self.open: dict[str, list[_Clip]] = {split: [] for split in SPLITS}
         self._clean()
-        self._last_commit, self._commit_cost = time.monotonic(), 0.0
+        self._commits = Sparing()
 
     def _clean(self) -> None:
         """Remove what a killed run left: parts, and shards that it did not live to name in the index."""
@@ -222,16 +225,16 @@ class _Builder:
         self.written += 1
         clips.clear()
         # The index grows with the data: written after each shard it would come to cost more than they do.
-        if time.monotonic() - self._last_commit >= 20 * self._commit_cost:
+        if self._commits.due():
             self.commit()
 
     def commit(self) -> None:
-        begin = time.monotonic()
+        self._commits.do(self._write_index)
+
+    def _write_index(self) -> None:
         metadata = {_SETTINGS: json.dumps(self.settings, sort_keys=True).encode()}
         table = pa.Table.from_pylist(self.columns, schema=_INDEX_SCHEMA.with_metadata(metadata))
         _write_table(self.out_dir / INDEX, table)
-        self._last_commit = time.monotonic()
-        self._commit_cost = self._last_commit - begin
 
 
 def _told(settings: dict[str, int]) -> str:
@@ -301,7 +304,7 @@ def _write_table(path: Path, table: pa.Table) -> None:
     write_durably(path, sink.getvalue().to_pybytes())
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=MAPPED)
 def _opened(path: Path, inode: int, changed_ns: int):
     return safe_open(path, framework="numpy")
 
@@ -383,17 +386,23 @@ class ClipShards:
 
     def outlined(self, ids: Sequence[str]) -> Literal["masks", "boxes", "nothing"]:
         """By what the objects of these clips are known: masks of all of them, else boxes of some, else nothing."""
-        index = self.index.set_index("clip_id").loc[list(ids)]
-        if index["has_masks"].all():
+        if all(self._column("has_masks", ids)):
             return "masks"
         return "boxes" if any(len(at) for clip in self.boxes(ids) for at in clip) else "nothing"
 
     def boxes(self, ids: Sequence[str]) -> list[list[np.ndarray]]:
         """Boxes of each frame of each clip: float32 [K, 4], xyxy in the frame's pixels; K is 0 where there are none."""
         none: list[Any] = [[]] * self.settings["frames"]
-        told = self.table["boxes"].to_pylist() if "boxes" in self.table.column_names else [None] * len(self.table)
-        known = dict(zip(self.table["clip_id"].to_pylist(), told, strict=True))
-        return [[np.array(at, np.float32).reshape(-1, 4) for at in known[clip] or none] for clip in ids]
+        told = self._column("boxes", ids) if "boxes" in self.table.column_names else [None] * len(ids)
+        return [[np.array(at, np.float32).reshape(-1, 4) for at in boxes or none] for boxes in told]
+
+    def _column(self, name: str, ids: Sequence[str]) -> list[Any]:
+        """One column of the index for these clips, and of these alone."""
+        return self.table[name].take(pa.array([self._numbers[clip] for clip in ids], pa.int64())).to_pylist()
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {clip: number for number, clip in enumerate(self.places)}
 
     def _gather(self, ids: Sequence[str], name: str) -> np.ndarray:
         unknown = [clip for clip in ids if clip not in self.places]

@@ -7,9 +7,10 @@ from orchestration.cli.bench.int8 import cache
 from orchestration.cli.bench.measures import fvd, intervals, measure
 from orchestration.cli.bench.overhead import dagster, definitions
 from orchestration.cli.bench.ratios import encode, extract, train
+from orchestration.cli.bench.scale import scale
 
 bench_app = typer.Typer(
     no_args_is_help=True, help="Measure what this project promises of its own speed and of its measures."
 )
-for _command in (dagster, definitions, cache, encode, train, extract, latency, vram, measure, intervals, fvd):
+for _command in (dagster, definitions, scale, cache, encode, train, extract, latency, vram, measure, intervals, fvd):
     bench_app.command()(_command)
