@@ -33,7 +33,9 @@ class State:
         """Other, empty databases from now on, and a home with Dagster's settings alone."""
         shutil.rmtree(self.home.root, ignore_errors=True)
         for variable in PARTS:
-            url = sa.make_url(self.made()).set(drivername="postgresql")
+            # Dagster speaks psycopg2's dialect of placeholders; MLflow takes either.
+            driver = "postgresql" if variable == "FORESIGHT_DATABASE" else "postgresql+psycopg2"
+            url = sa.make_url(self.made()).set(drivername=driver)
             self.monkeypatch.setenv(variable, url.render_as_string(hide_password=False))
         self.home.dagster.mkdir(parents=True)
         (self.home.dagster / "dagster.yaml").write_text(SETTINGS)
@@ -95,10 +97,10 @@ def test_destroyed_and_restored_the_chain_and_the_ledger_verify(state: State, tm
     client = mlflow_client()
     logged = client.create_run(client.create_experiment("phase 1"), run_name="attempt").info.run_id
     client.log_metric(logged, "spatial_iou", 0.8, step=7)
-    (state.home.run("moving_shapes", "phase1")).mkdir(parents=True)
+    state.home.run("moving_shapes", "phase1").mkdir(parents=True)
     (state.home.run("moving_shapes", "phase1") / "evaluation.json").write_text("{}")
 
-    done = foresight(state.home, "backup", "--out", str(tmp_path / "backups"), "--json")
+    done = foresight(state.home.root, "backup", "--out", str(tmp_path / "backups"), "--json")
     assert done.returncode == 0, done.stderr
     made = json.loads(done.stdout)
     assert {name: part["kind"] for name, part in made["parts"].items()} == {
@@ -110,7 +112,7 @@ def test_destroyed_and_restored_the_chain_and_the_ledger_verify(state: State, tm
 
     state.destroy()
     assert [state.tables(variable) for variable in PARTS] == [0, 0, 0]
-    done = foresight(state.home, "restore", made["place"])
+    done = foresight(state.home.root, "restore", made["place"])
     assert done.returncode == 0, done.stderr
     assert standing(state.home) == before
     assert before.broken is None
@@ -120,12 +122,12 @@ def test_destroyed_and_restored_the_chain_and_the_ledger_verify(state: State, tm
     assert (state.home.run("moving_shapes", "phase1") / "evaluation.json").is_file()
 
     refused_by_the_database(state)
-    again = foresight(state.home, "restore", made["place"])
+    again = foresight(state.home.root, "restore", made["place"])
     assert again.returncode == 0, "a restore that is whole says so again: " + again.stderr
     fill(state.home, ious=(0.81,), run="next")
     moved_on = standing(state.home)
     assert (len(moved_on.decisions), moved_on.used_gpu_hours, moved_on.broken) == (3, 12, None)
-    again = foresight(state.home, "restore", made["place"])
+    again = foresight(state.home.root, "restore", made["place"])
     assert again.returncode == 1
     assert "the programme went on after this backup was restored" in again.stderr
     assert standing(state.home) == moved_on
@@ -145,31 +147,31 @@ def test_a_dump_that_breaks_off_leaves_the_database_empty(state: State, tmp_path
     """PostgreSQL runs out of room while the record comes back; nothing of it stays, and the next try is whole."""
     fill(state.home)
     before = standing(state.home)
-    done = foresight(state.home, "backup", "--out", str(tmp_path / "backups"), "--json")
+    done = foresight(state.home.root, "backup", "--out", str(tmp_path / "backups"), "--json")
     assert done.returncode == 0, done.stderr
     place = json.loads(done.stdout)["place"]
     state.destroy()
     state.server.limit_files("4096")
     try:
-        done = foresight(state.home, "restore", place)
+        done = foresight(state.home.root, "restore", place)
     finally:
         state.server.limit_files("unlimited")
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1, done.stderr
     assert state.tables("FORESIGHT_DATABASE") == 0
-    done = foresight(state.home, "restore", place)
+    done = foresight(state.home.root, "restore", place)
     assert done.returncode == 0, done.stderr
     assert standing(state.home) == before
 
 
 def test_a_database_that_holds_something_else_is_left_alone(state: State, tmp_path: Path) -> None:
     fill(state.home)
-    done = foresight(state.home, "backup", "--out", str(tmp_path / "backups"), "--json")
+    done = foresight(state.home.root, "backup", "--out", str(tmp_path / "backups"), "--json")
     place = json.loads(done.stdout)["place"]
     state.destroy()
     fill(state.home, ious=(0.7,))
     other = standing(state.home)
-    done = foresight(state.home, "restore", place)
+    done = foresight(state.home.root, "restore", place)
     assert done.returncode == 1
     assert "a restore replaces nothing: give it an empty database" in done.stderr
     assert standing(state.home) == other
