@@ -1,4 +1,7 @@
-"""Back up, destroy, restore, on PostgreSQL: the record, Dagster's own storage and MLflow's, all three real."""
+"""Back up, destroy, restore, on PostgreSQL: the record, Dagster's own storage and MLflow's, all three real.
+
+Each is a role's own, as infra/kubernetes/config/roles.sh makes them: nothing here needs a superuser.
+"""
 
 import json
 import os
@@ -10,14 +13,15 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from orchestration.home import Home
+from orchestration.home import REPOSITORY, Home
 from tests.orchestration.backup.records import fill, standing
 from tests.postgres import Server
 from tests.stack.conftest import foresight
 
 pytestmark = pytest.mark.stack
 SETTINGS = "storage: {postgres: {postgres_url: {env: DAGSTER_POSTGRES_URL}}}\ntelemetry: {enabled: false}\n"
-PARTS = {"FORESIGHT_DATABASE": "record", "DAGSTER_POSTGRES_URL": "dagster", "MLFLOW_BACKEND_STORE_URI": "mlflow"}
+ROLES = {"FORESIGHT_DATABASE": "foresight", "DAGSTER_POSTGRES_URL": "dagster", "MLFLOW_BACKEND_STORE_URI": "mlflow"}
+SCRIPT = REPOSITORY / "infra" / "kubernetes" / "config" / "roles.sh"
 
 
 @dataclass(frozen=True)
@@ -32,10 +36,11 @@ class State:
     def empty(self) -> None:
         """Other, empty databases from now on, and a home with Dagster's settings alone."""
         shutil.rmtree(self.home.root, ignore_errors=True)
-        for variable in PARTS:
+        for variable, role in ROLES.items():
             # Dagster speaks psycopg2's dialect of placeholders; MLflow takes either.
             driver = "postgresql" if variable == "FORESIGHT_DATABASE" else "postgresql+psycopg2"
-            url = sa.make_url(self.made()).set(drivername=driver)
+            url = sa.make_url(self.made()).set(drivername=driver, username=role)
+            self.server_does(f"ALTER DATABASE {url.database} OWNER TO {role}")
             self.monkeypatch.setenv(variable, url.render_as_string(hide_password=False))
         self.home.dagster.mkdir(parents=True)
         (self.home.dagster / "dagster.yaml").write_text(SETTINGS)
@@ -49,17 +54,21 @@ class State:
 
     def destroy(self) -> None:
         """Drop all that the three databases hold; nothing of it is left on the server."""
-        urls = [sa.make_url(os.environ[variable]) for variable in PARTS]
+        urls = [sa.make_url(os.environ[variable]) for variable in ROLES]
         self.empty()
+        for url in urls:
+            self.server_does(f"DROP DATABASE {url.database} WITH (FORCE)")
+
+    def server_does(self, statement: str) -> None:
+        """As the superuser."""
         engine = sa.create_engine(self.server.url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
-            for url in urls:
-                connection.exec_driver_sql(f"DROP DATABASE {url.database} WITH (FORCE)")
+            connection.exec_driver_sql(statement)
 
 
 @pytest.fixture
 def state(tmp_path: Path, postgres: Server, new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> State:
-    state = State(Home.find(), postgres, new_database, monkeypatch)
+    state = State(Home.find(), roles, new_database, monkeypatch)
     state.empty()
     return state
 
@@ -111,7 +120,7 @@ def test_destroyed_and_restored_the_chain_and_the_ledger_verify(state: State, tm
     }
 
     state.destroy()
-    assert [state.tables(variable) for variable in PARTS] == [0, 0, 0]
+    assert [state.tables(variable) for variable in ROLES] == [0, 0, 0]
     done = foresight(state.home.root, "restore", made["place"])
     assert done.returncode == 0, done.stderr
     assert standing(state.home) == before
@@ -175,3 +184,17 @@ def test_a_database_that_holds_something_else_is_left_alone(state: State, tmp_pa
     assert done.returncode == 1
     assert "a restore replaces nothing: give it an empty database" in done.stderr
     assert standing(state.home) == other
+
+
+def test_a_role_opens_its_own_database_alone(roles: Server) -> None:
+    for role in ROLES.values():
+        for database in ROLES.values():
+            url = roles.url.set(username=role, database=database)
+            engine = sa.create_engine(url, poolclass=sa.NullPool)
+            if role == database:
+                with engine.begin() as connection:
+                    connection.exec_driver_sql("CREATE TABLE own (id integer)")
+                    connection.exec_driver_sql("DROP TABLE own")
+            else:
+                with pytest.raises(sa.exc.OperationalError, match="permission denied for database"):
+                    engine.connect()
