@@ -6,6 +6,7 @@ Each is a role's own, as infra/kubernetes/config/roles.sh makes them: nothing he
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,8 +67,17 @@ class State:
             connection.exec_driver_sql(statement)
 
 
+@pytest.fixture(scope="module")
+def roles(postgres: Server) -> Server:
+    """A server that the script of the deployment has set up."""
+    place = {"PGHOST": "127.0.0.1", "PGPORT": str(postgres.url.port), "POSTGRES_USER": str(postgres.url.username)}
+    passwords = {f"{role.upper()}_PASSWORD": "quoted ' and \\" for role in ROLES.values()}
+    subprocess.run(["sh", SCRIPT], env={**os.environ, **place, **passwords}, check=True)
+    return postgres
+
+
 @pytest.fixture
-def state(tmp_path: Path, postgres: Server, new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> State:
+def state(roles: Server, new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> State:
     state = State(Home.find(), roles, new_database, monkeypatch)
     state.empty()
     return state
