@@ -5,6 +5,7 @@ second run.
 import ast
 import hashlib
 import json
+import os
 import subprocess
 from collections.abc import Mapping
 from functools import cache
@@ -79,10 +80,12 @@ def _syntax(file: Path) -> str:
 
 @cache
 def code_commit() -> str:
-    """The commit of this code, `+dirty` when files differ from it; `none` outside a git tree."""
+    """The commit of this code, `+dirty` when files differ from it; outside a git tree the one that an image was built
+    from, else `none`.
+    """
     head = _git("rev-parse", "HEAD")
     if not head:
-        return "none"
+        return os.environ.get("FORESIGHT_CODE_COMMIT") or "none"
     return f"{head}+dirty" if _git("status", "--porcelain", "--untracked-files=no") else head
 
 

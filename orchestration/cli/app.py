@@ -31,6 +31,8 @@ ENTRIES = {
     "reactions": Entry("reactions", "Show what each metric sees of clips spoiled in known ways, and what it does not."),
     "model": Entry("model_app", "Describe the networks: parameters, memory, storage and cost, against the budgets."),
     "report": Entry("report", "Write the chair's page as one HTML file."),
+    "backup": Entry("backup", "Copy the state that cannot be made again: record, Dagster, MLflow, documents."),
+    "restore": Entry("restore", "Put a backup back, whole or not at all, and verify the record."),
     "ui": Entry("ui", "Start Dagster's and MLflow's web pages on this machine."),
     "standins": Entry("standins_app", "Train or verify the stand-ins of the laptop profile."),
     "weights": Entry("weights_app", "Fetch or verify the weights of the metrics and of MobileSAM, and the real clips."),
