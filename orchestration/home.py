@@ -34,9 +34,14 @@ class Home:
             raise HomeError(f"dataset name {dataset!r}: use lower-case letters, digits and _, starting with a letter")
         return self.root / "data" / dataset
 
+    @property
+    def runs(self) -> Path:
+        """Where the results lie, by dataset and stage."""
+        return self.root / "runs"
+
     def run(self, dataset: str, stage: str) -> Path:
         """Where one stage of one dataset leaves its result."""
-        return self.root / "runs" / dataset / stage
+        return self.runs / dataset / stage
 
     @property
     def datasets(self) -> Path:
@@ -60,8 +65,13 @@ class Home:
 
     @property
     def tracking_uri(self) -> str:
-        """MLflow's tracking store: a SQLite file, so that no server is needed to write to it."""
-        return f"sqlite:///{self.mlflow / 'mlflow.db'}"
+        """MLflow's tracking store: $MLFLOW_TRACKING_URI, else a SQLite file, so that no server is needed to write to it."""
+        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.mlflow / 'mlflow.db'}"
+
+    @property
+    def objects(self) -> str | None:
+        """Where large files lie for all machines: $FORESIGHT_OBJECTS, s3://BUCKET/PREFIX; None: in this home alone."""
+        return os.environ.get("FORESIGHT_OBJECTS") or None
 
     @property
     def database(self) -> str:

@@ -92,7 +92,7 @@ def _cleared(foresight: Foresight, dataset: Dataset, phase: Phase) -> Clearance:
         dataset=dataset.name,
         profile=profile.name,
         standins=profile.standins,
-        weights={name: weights_now(profile, name) for name in PREMISE_WEIGHTS},
+        weights={name: profile.hash_of(name) for name in PREMISE_WEIGHTS},
     )
 
 
@@ -171,18 +171,11 @@ def job_of(
         out=foresight.home.run(dataset.name, folder),
         profile=profile,
         data_versions={stage: workspace.version(stage) for stage in DATA},
-        weights={name: weights_now(profile, name) for name in weights},
+        weights={name: profile.hash_of(name) for name in weights},
         inputs={name: job.out for name, job in trained.items()},
         input_fingerprints={name: job.fingerprint for name, job in trained.items()},
         code_commit=code_commit(),
     )
-
-
-def weights_now(profile: Profile, name: str) -> str:
-    """The hash of frozen weights: those that `foresight weights fetch` brings, or a folder of the profile's."""
-    from models import weights
-
-    return weights.sha256(name) if name in weights.NAMES else profile.weights.sha256(name)
 
 
 def result_of(context: dg.AssetExecutionContext, job: Job, *, by_cells: bool = False) -> tuple[dict[str, Any], bool]:

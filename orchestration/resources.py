@@ -11,7 +11,7 @@ import dagster as dg
 from orchestration import profile
 from orchestration.data import datasets
 from orchestration.data.datasets import Dataset
-from orchestration.data.workspace import Workspace
+from orchestration.data.workspace import Workspace, remote_of
 from orchestration.home import Home
 from orchestration.lock import hold
 from orchestration.profile import Profile
@@ -47,6 +47,6 @@ class Foresight(dg.ConfigurableResource):
 
     def workspace(self, dataset: Dataset) -> Workspace:
         """The DVC workspace of a dataset, made and up to date."""
-        made = Workspace(self.home.workspace(dataset.name), self.home.remote)
+        made = Workspace(self.home.workspace(dataset.name), remote_of(self.home))
         made.prepare(datasets.params(dataset, self.profile))
         return made

@@ -14,7 +14,7 @@ from models.data.features import FLOAT16, INT8, FeatureStore
 from models.data.quantisation import dequantise, quantise
 from models.evaluation.metric import Metric, bootstrap, paired_difference
 from models.training.data import Reader, TrainingData
-from orchestration.data.workspace import Workspace
+from orchestration.data.workspace import Workspace, remote_of
 from orchestration.home import Home
 from orchestration.jobs import RESULT, Job, JobError, read
 from orchestration.stages.inputs import Inputs
@@ -52,7 +52,7 @@ def on_phase1(home: Home, dataset: str, store: FeatureStore) -> dict[str, Effect
     folder = home.run(dataset, "phase1")
     if not (folder / RESULT).is_file():
         return None
-    workspace = Workspace(home.workspace(dataset), home.remote)
+    workspace = Workspace(home.workspace(dataset), remote_of(home))
     job = read(folder / "job.json").model_copy(update={"workspace": workspace.root})
     if job.data_versions != {stage: workspace.version(stage) for stage in job.data_versions}:
         raise JobError(

@@ -244,11 +244,11 @@ def _document(data: str, phase: int) -> Path:
 
 def _data_now(data: str) -> dict[str, JsonValue]:
     """The version of the data that lies here now, where it was all made here."""
-    from orchestration.data.workspace import Workspace
+    from orchestration.data.workspace import Workspace, remote_of
     from orchestration.jobs import DATA, data_version
 
     home = Home.find()
-    versions = Workspace(home.workspace(data), home.remote).versions()
+    versions = Workspace(home.workspace(data), remote_of(home)).versions()
     if not set(DATA) <= versions.keys():
         return {}
     return {"data_version": data_version({stage: versions[stage] for stage in DATA})}

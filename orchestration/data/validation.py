@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from orchestration.data.datasets import Dataset
-from orchestration.data.workspace import Workspace
+from orchestration.data.workspace import Workspace, remote_of
 from orchestration.groups import priority
 from orchestration.home import Home
 from orchestration.resources import Foresight
@@ -115,7 +115,7 @@ def checks(
 
     @dg.multi_asset_check(specs=specs, name=f"{dataset.name}__{stage}__fit", op_tags=priority(dataset.name, stage))
     def fit(foresight: Foresight) -> Iterator[dg.AssetCheckResult]:
-        workspace = Workspace(foresight.home.workspace(dataset.name), foresight.home.remote)
+        workspace = Workspace(foresight.home.workspace(dataset.name), remote_of(foresight.home))
         for name, passed, observed in verdicts(foresight.home, dataset, stage, workspace, expected, table):
             yield dg.AssetCheckResult(asset_key=key, check_name=name, passed=passed, metadata={"observed": observed})
 

@@ -7,14 +7,14 @@ changed. DVC is used through its Python API and imported late: it costs a second
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from orchestration.home import REPOSITORY
+from orchestration.home import REPOSITORY, Home
 
 CLIPS = "clips"
 CLIPS_COMMAND = "python -m orchestration.worker clips"
@@ -28,16 +28,22 @@ class WorkspaceError(RuntimeError):
 class Workspace:
     """One dataset's folder, as DVC sees it."""
 
-    def __init__(self, root: Path, remote: Path) -> None:
+    def __init__(self, root: Path, remote: Path | str) -> None:
         self.root, self.remote = root, remote
 
     def prepare(self, params: Mapping[str, Any]) -> None:
         """Make the folder a workspace (once) and bring its dvc.yaml and params.yaml up to date."""
         self.root.mkdir(parents=True, exist_ok=True)
-        if not (self.root / ".dvc").is_dir():
-            self._init()
+        self._configure()
         shutil.copyfile(REPOSITORY / "dvc.yaml", self.root / "dvc.yaml")
         _write_if_changed(self.root / "params.yaml", yaml.safe_dump(dict(params), sort_keys=False))
+
+    def open(self, files: Mapping[str, str]) -> None:
+        """Make the folder the workspace that these small files are of: dvc.yaml, dvc.lock, data.dvc, params.yaml."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        self._configure()
+        for name, text in files.items():
+            _write_if_changed(self.root / name, text)
 
     def command(self, stage: str) -> str:
         """The command that makes a stage, as dvc.yaml gives it."""
@@ -60,10 +66,8 @@ class Workspace:
         """
         if stage in self._lock():
             then = self._lock()[stage].get("params", {}).get("params.yaml", {})
-            now = yaml.safe_load((self.root / "params.yaml").read_text(encoding="utf-8"))
             # By the names of today's dvc.yaml: a parameter that the stage did not have then makes other outs too.
-            names = stages(self.root / "dvc.yaml")[stage].get("params", [])
-            if then != {name: _dotted(now, name) for name in names}:
+            if then != self.params(stage):
                 self.remove(stage)
 
     def clear_after_clips(self) -> None:
@@ -84,6 +88,38 @@ class Workspace:
             else:
                 repo.commit(self._target(stage), force=True)
             repo.push(targets=[self._target(stage)], remote=REMOTE)
+
+    def pull(self, stages: Sequence[str]) -> None:
+        """Fetch what these stages made, as data.dvc and dvc.lock say, from the remote, in place of what lies there.
+
+        Raises:
+            WorkspaceError: the remote lacks a file, or does not answer.
+        """
+        with self._repo() as repo:
+            repo.pull(targets=[self._target(stage) for stage in stages], remote=REMOTE, force=True)
+
+    def adopt(self, stage: str, row: Mapping[str, Any]) -> None:
+        """Take over what a worker elsewhere made and pushed: its row of dvc.lock, and the outs that it names."""
+        path = self.root / "dvc.lock"
+        lock = {"schema": "2.0", "stages": {**self._lock(), stage: dict(row)}}
+        part = path.with_suffix(".part")
+        part.write_text(yaml.safe_dump(lock, sort_keys=False), encoding="utf-8")
+        part.replace(path)
+        self.pull([stage])
+
+    def row(self, stage: str) -> dict[str, Any]:
+        """What dvc.lock says of a stage."""
+        return self._lock()[stage]
+
+    def made(self, stage: str) -> bool:
+        """Whether what dvc.lock says of a stage lies in the workspace, to be added to."""
+        outs = stages(self.root / "dvc.yaml")[stage]["outs"]
+        return stage in self._lock() and all((self.root / _path(out)).exists() for out in outs)
+
+    def params(self, stage: str) -> dict[str, Any]:
+        """The parameters of a stage, as params.yaml has them now."""
+        now = yaml.safe_load((self.root / "params.yaml").read_text(encoding="utf-8"))
+        return {name: _dotted(now, name) for name in stages(self.root / "dvc.yaml")[stage].get("params", [])}
 
     def version(self, stage: str) -> str:
         """The hash DVC keeps for a stage's outs: the Dagster DataVersion of its asset."""
@@ -118,15 +154,23 @@ class Workspace:
                 f"{path}: damaged ({type(error).__name__}); remove it, the next run makes it anew"
             ) from error
 
-    def _init(self) -> None:
+    def _configure(self) -> None:
+        """Make it a workspace of DVC's and name its remote there; credentials are never written down."""
+        settings = self.root / ".dvc" / "config"
+        local, known = isinstance(self.remote, Path), settings.read_text("utf-8") if settings.is_file() else ""
+        if known and ("s3://" not in known if local else f"url = {self.remote}\n" in known):
+            return
         from dvc.repo import Repo
 
         _quiet()
-        with Repo.init(str(self.root), no_scm=True) as repo, repo.config.edit("repo") as edited:
-            config: Any = edited
+        if isinstance(self.remote, Path):
             self.remote.mkdir(parents=True, exist_ok=True)
-            config["core"].update({"analytics": False, "check_update": False, "remote": REMOTE})
-            config["remote"][REMOTE] = {"url": os.path.relpath(self.remote)}  # DVC keeps it relative to its own folder
+        with Repo(str(self.root)) if known else Repo.init(str(self.root), no_scm=True) as repo:
+            with repo.config.edit("repo") as edited:
+                config: Any = edited
+                config["core"].update({"analytics": False, "check_update": False, "remote": REMOTE})
+                # DVC keeps a folder relative to its own.
+                config["remote"][REMOTE] = {"url": os.path.relpath(self.remote) if local else str(self.remote)}
 
     @contextmanager
     def _repo(self) -> Iterator[Any]:
@@ -139,6 +183,11 @@ class Workspace:
                 yield repo
         except DvcException as error:
             raise WorkspaceError(f"{self.root}: DVC: {' '.join(str(error).split())}") from error
+
+
+def remote_of(home: Home) -> Path | str:
+    """The DVC remote of every workspace of a home: in S3 where large files lie there, else a folder of the home."""
+    return f"{home.objects}/dvc" if home.objects else home.remote
 
 
 def stages(path: Path = REPOSITORY / "dvc.yaml") -> dict[str, dict[str, Any]]:
