@@ -158,6 +158,7 @@ class Paid:
 
     job: Job
     log: logging.Logger
+    booked = True
 
     def last(self) -> "Reservation | None":
         """The newest reservation of an attempt that has a number."""

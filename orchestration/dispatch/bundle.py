@@ -96,7 +96,9 @@ def read_done(body: bytes, key: str) -> Done:
         return Done.model_validate_json(body)
     except ValidationError as error:
         first: Any = error.errors()[0]
-        raise BundleError(f"{key}: {'.'.join(map(str, first['loc']))}: {first['msg']}; remove it and run again") from error
+        raise BundleError(
+            f"{key}: {'.'.join(map(str, first['loc']))}: {first['msg']}; remove it and run again"
+        ) from error
 
 
 def code() -> str:

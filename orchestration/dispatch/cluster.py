@@ -47,12 +47,18 @@ class Cluster:
         """
         found = {name: os.environ.get(name, "") for name in (*ADDRESSES, *GIVEN)}
         if not any(found[name] for name in ADDRESSES):
-            raise DispatchError("no Ray cluster: set RAY_API_SERVER_ADDRESS to the address of its dashboard, http://HOST:8265")
+            raise DispatchError(
+                "no Ray cluster: set RAY_API_SERVER_ADDRESS to the address of its dashboard, http://HOST:8265"
+            )
         for name in GIVEN:
             if not found[name]:
-                raise DispatchError(f"workers of a cluster cannot reach this home: set {name} to what all machines share")
+                raise DispatchError(
+                    f"workers of a cluster cannot reach this home: set {name} to what all machines share"
+                )
             if urlsplit(found[name]).username is not None:
-                raise DispatchError(f"{name} holds a credential, which Ray's dashboard would show; give it to the workers")
+                raise DispatchError(
+                    f"{name} holds a credential, which Ray's dashboard would show; give it to the workers"
+                )
         from ray.job_submission import JobSubmissionClient
 
         with _reached():
@@ -90,7 +96,13 @@ class Cluster:
         return max((job for job in self.jobs() if job.work == work), key=lambda job: job.attempt, default=None)
 
     def submit(
-        self, job_id: str, command: str, *, env: Mapping[str, str], metadata: Mapping[str, str], needs: Mapping[str, float]
+        self,
+        job_id: str,
+        command: str,
+        *,
+        env: Mapping[str, str],
+        metadata: Mapping[str, str],
+        needs: Mapping[str, float],
     ) -> None:
         """Submit a job under its id. Where another was just submitted under it, that one stands.
 

@@ -1,6 +1,6 @@
-"""The orchestration's end of the way to a worker elsewhere: what it sends, and how it takes the result into its home.
+"""The orchestration's end of the way to a worker: what it is given, and how its result comes into the home.
 
-After `result` the home looks as if the worker had stood in it, so nothing that comes later asks where the work was done.
+After `result` the home looks as if the worker had stood in it: nothing that comes later asks where the work was done.
 """
 
 import tempfile
@@ -28,9 +28,15 @@ class JobParcel:
     work: str
     job: Job
 
+    def here(self, allowed_s: float) -> tuple[str, Path]:
+        """The command that does it on this machine, and where it stands."""
+        path = self.job.model_copy(update={"allowed_s": allowed_s}).write()
+        return f"python -m orchestration.worker {self.job.stage} --job {path}", self.job.home
+
     def send(self, attempt: str, allowed_s: float | None) -> str:
         """Put the job and what it starts from into S3; the key of its bundle."""
         home, store = Home(self.job.home), opened(Home(self.job.home))
+        self.job.write()
         folders = {}
         for name, folder in self.job.inputs.items():
             prefix = f"inputs/{self.job.dataset}/{name}/{self.job.input_fingerprints[name]}"
@@ -80,6 +86,10 @@ class DataParcel:
     workspace: Workspace
     stage: str
 
+    def here(self, allowed_s: float) -> tuple[str, Path]:
+        """The command that does it on this machine, and where it stands."""
+        return self.workspace.command(self.stage), self.workspace.root
+
     def send(self, attempt: str, allowed_s: float | None) -> str:
         """Put the workspace's small files into S3; the key of its bundle."""
         needed = sorted(graph(self.workspace.root / "dvc.yaml")[self.stage])
@@ -117,7 +127,9 @@ def opened(home: Home) -> "ObjectStore":
         DispatchError: it has none; a worker elsewhere can neither be given anything nor leave anything.
     """
     if home.objects is None:
-        raise DispatchError("workers of a cluster share no disk with this machine: set FORESIGHT_OBJECTS, s3://BUCKET/PREFIX")
+        raise DispatchError(
+            "workers of a cluster share no disk with this machine: set FORESIGHT_OBJECTS, s3://BUCKET/PREFIX"
+        )
     from orchestration.objects.store import open_store
 
     return open_store(home.objects)

@@ -1,12 +1,12 @@
 """A training's whole checkpoints in S3 while it goes on, so that another worker goes on where this one was lost.
 
-A checkpoint counts when its folder's manifest is there; the history that it counts on is sent before it. Older ones go
-once a newer one is whole.
+    PREFIX/RUN/history.jsonl, PREFIX/RUN/checkpoints/step-NNNNNNNN/
+
+as in the folder of the job, where RUN is the folder of an arm, or nothing. The history goes first: a checkpoint counts
+on as many lines of it as it has steps, and what is beyond them is cut when it is gone on from.
 """
 
-import re
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,38 +17,29 @@ if TYPE_CHECKING:
 
 LOOK_S = 2.0
 KEEP = 2
-HISTORY = "history.jsonl"
-CHECKPOINT = re.compile(r"(?P<run>.*?)/?checkpoints/(?P<step>step-\d+)")
+HISTORY, CHECKPOINTS = "history.jsonl", "checkpoints"
 
 
-def fetch(store: "ObjectStore", prefix: str, out: Path) -> list[str]:
-    """Bring the newest whole checkpoint of each run below a prefix to its place in `out`; which they are.
-
-    One whose bytes are not those that were put is passed over, and the one before it is taken.
-    """
-    from orchestration.objects.folders import pull_folder
-    from orchestration.objects.store import ObjectDamaged
+def fetch(store: "ObjectStore", prefix: str, out: Path) -> list[Path]:
+    """Bring the newest whole checkpoint of each run below a prefix to its place in `out`; which they are."""
+    from orchestration.objects.checkpoints import pull_checkpoint
 
     fetched = []
-    for run, steps in _whole(store, prefix).items():
-        for name in sorted(steps, reverse=True):
-            place = "/".join(filter(None, (run, "checkpoints", name)))
-            try:
-                pull_folder(store, f"{prefix}/{place}", out / place)
-                store.get_file("/".join(filter(None, (prefix, run, HISTORY))), out / run / HISTORY)
-            except ObjectDamaged as error:
-                warnings.warn(f"passed over: {error}", stacklevel=2)
-                continue
-            fetched.append(place)
-            break
+    for key in [key for key in store.keys(f"{prefix}/") if key.endswith(f"/{HISTORY}")]:
+        place = key.removesuffix(f"/{HISTORY}")
+        run = out / place.removeprefix(prefix).strip("/")
+        found = pull_checkpoint(store, f"{place}/{CHECKPOINTS}", run / CHECKPOINTS)
+        if found is not None:
+            store.get_file(key, run / HISTORY)
+            fetched.append(found)
     return fetched
 
 
 @contextmanager
 def kept(store: "ObjectStore", prefix: str, out: Path) -> Iterator[None]:
     """Send each checkpoint that becomes whole below `out`, for the length of a `with`."""
-    over, sent = threading.Event(), set(_places(out))
-    thread = threading.Thread(target=_send, args=(store, prefix, out, over, sent), name="checkpoints", daemon=True)
+    over, known = threading.Event(), set(out.rglob(f"{CHECKPOINTS}/step-*"))
+    thread = threading.Thread(target=_send, args=(store, prefix, out, over, known), name="checkpoints", daemon=True)
     thread.start()
     try:
         yield
@@ -57,61 +48,26 @@ def kept(store: "ObjectStore", prefix: str, out: Path) -> Iterator[None]:
         thread.join()
 
 
-def _send(store: "ObjectStore", prefix: str, out: Path, over: threading.Event, sent: set[str]) -> None:
+def _send(store: "ObjectStore", prefix: str, out: Path, over: threading.Event, sent: set[Path]) -> None:
+    """One look more after the end: what was saved last is what the next worker wants. A store that is away costs what
+    was saved meanwhile, and is asked again at the next look.
+    """
+    from orchestration.objects.checkpoints import NotWhole, push_checkpoint
     from orchestration.objects.store import ObjectError
 
     last = False
     while not last:
         last = over.wait(LOOK_S)
-        for place in (place for place in _places(out) if place not in sent):
+        for checkpoint in sorted(set(out.rglob(f"{CHECKPOINTS}/step-*")) - sent):
+            run = checkpoint.parent.parent
+            place = "/".join((prefix, *run.relative_to(out).parts))
             try:
-                _push(store, prefix, out, place)
-            except FileNotFoundError:
-                continue  # a newer one took its place while it was read; that one comes next
+                store.put_file(run / HISTORY, f"{place}/{HISTORY}")
+                push_checkpoint(store, checkpoint, f"{place}/{CHECKPOINTS}", keep=KEEP)
+            except (NotWhole, FileNotFoundError) as error:
+                if checkpoint.is_dir():  # else a newer one took its place while it was read, and comes next
+                    print(f"{checkpoint}: not sent ({error})", flush=True)
             except ObjectError as error:
-                print(f"{place}: not yet in S3 ({error})", flush=True)
+                print(f"{checkpoint}: not sent yet ({error})", flush=True)
                 continue
-            sent.add(place)
-
-
-def _push(store: "ObjectStore", prefix: str, out: Path, place: str) -> None:
-    from orchestration.objects.folders import push_folder
-
-    run = _run(place)
-    store.put_file(out / run / HISTORY, "/".join(filter(None, (prefix, run, HISTORY))))
-    push_folder(store, out / place, f"{prefix}/{place}")
-    for old in sorted(_whole(store, prefix)[run])[:-KEEP]:
-        _remove(store, "/".join(filter(None, (prefix, run, "checkpoints", old))))
-
-
-def _remove(store: "ObjectStore", prefix: str) -> None:
-    """The manifest first: what is left of it then is no checkpoint."""
-    from orchestration.objects.folders import MANIFEST
-
-    store.remove(f"{prefix}/{MANIFEST}")
-    for key in list(store.keys(f"{prefix}/")):
-        store.remove(key)
-
-
-def _whole(store: "ObjectStore", prefix: str) -> dict[str, list[str]]:
-    """The whole checkpoints below a prefix, by run."""
-    from orchestration.objects.folders import MANIFEST
-
-    found: dict[str, list[str]] = {}
-    for key in store.keys(f"{prefix}/"):
-        named = CHECKPOINT.fullmatch(key.removeprefix(f"{prefix}/").removesuffix(f"/{MANIFEST}"))
-        if named and key.endswith(f"/{MANIFEST}"):
-            found.setdefault(named["run"], []).append(named["step"])
-    return found
-
-
-def _places(out: Path) -> list[str]:
-    """The checkpoints below a folder; one that is being written has another name."""
-    found = (str(path.relative_to(out)) for path in out.rglob("checkpoints/step-*"))
-    return sorted(place for place in found if CHECKPOINT.fullmatch(place))
-
-
-def _run(place: str) -> str:
-    named = CHECKPOINT.fullmatch(place)
-    assert named
-    return named["run"]
+            sent.add(checkpoint)

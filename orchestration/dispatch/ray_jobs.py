@@ -16,7 +16,7 @@ from orchestration.budget.allowance import StoppedAtReservation, to_end
 from orchestration.dispatch.attempts import Job, choose, name, number
 from orchestration.dispatch.cluster import Cluster, Unreachable
 from orchestration.dispatch.needs import Gpus
-from orchestration.dispatch.task import Detached, DispatchError, Hours, Purse, Task, WorkerLost, WorkerRefused
+from orchestration.dispatch.task import Detached, DispatchError, Hours, Task, WorkerLost, WorkerRefused
 from orchestration.messages import Heard
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ PASSING = ("StoreAway",)
 """What a worker may fail of that another, later, need not fail of."""
 
 
-def run(context: dg.AssetExecutionContext, task: Task, purse: Purse, cluster: Cluster) -> dict[str, Any]:
+def run(context: dg.AssetExecutionContext, task: Task, cluster: Cluster) -> dict[str, Any]:
     """Meet the job that does the task, or submit one; its result. `orchestration.dispatch.send` says what it raises."""
     for tries_left in range(task.needs.retries, -1, -1):
-        paid, met = purse.last(), cluster.last(task.work)
-        attempt = choose(paid, met, in_budget=task.purse is not None)
+        paid, met = task.purse.last(), cluster.last(task.work)
+        attempt = choose(paid, met, in_budget=task.purse.booked)
         if attempt not in (number(paid.key) if paid else 0, met.attempt if met and not paid else 0):
             done = task.parcel.result()
             if done is not None:
@@ -47,7 +47,7 @@ def run(context: dg.AssetExecutionContext, task: Task, purse: Purse, cluster: Cl
                 _stop(cluster, met.id)  # its attempt is settled: nobody pays for what it still does
         gpus = cluster.choose(task.needs.gpus)
         try:
-            with purse.hold(name(attempt), gpus=gpus.count if gpus else 0, waits=True) as held:
+            with task.purse.hold(name(attempt), gpus=gpus.count if gpus else 0, waits=True) as held:
                 return _attend(context, task, held, cluster, attempt, gpus)
         except WorkerLost as error:
             if not tries_left:
@@ -130,7 +130,9 @@ def _stop(cluster: Cluster, job_id: str) -> None:
         cluster.stop(job_id)
         while (job := cluster.find(job_id)) is not None and job.alive:
             if time.monotonic() > deadline:
-                raise Detached(f"{job_id} was told to stop {STOPPING_S:.0f} s ago and has not ended; look at the cluster")
+                raise Detached(
+                    f"{job_id} was told to stop {STOPPING_S:.0f} s ago and has not ended; look at the cluster"
+                )
             time.sleep(LOOK_S)
     except Unreachable as error:
         raise Detached(f"{job_id} could not be stopped: {error}; it may still work") from error

@@ -20,8 +20,9 @@ from orchestration.home import Home
 from orchestration.jobs import Job
 
 if TYPE_CHECKING:
-    from orchestration.data.workspace import Workspace
     from orchestration.objects.store import ObjectStore
+
+    from orchestration.data.workspace import Workspace
 
 Stage = Callable[[str, Path | None, Any], dict[str, Any]]
 
@@ -77,9 +78,7 @@ def lay_out(store: "ObjectStore", bundle: Bundle, home: Home) -> Job | None:
     return job
 
 
-def send_back(
-    store: "ObjectStore", bundle: Bundle, home: Home, laid: dict[str, tuple[int, int]]
-) -> dict[str, Any]:
+def send_back(store: "ObjectStore", bundle: Bundle, home: Home, laid: dict[str, tuple[int, int]]) -> dict[str, Any]:
     """Send what the stage made or changed, beside what was laid out; what the final message says of it."""
     from orchestration.objects.folders import push_folder
 

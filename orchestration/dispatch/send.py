@@ -7,7 +7,6 @@ import dagster as dg
 from orchestration.dispatch import local
 from orchestration.dispatch.needs import Dispatch
 from orchestration.dispatch.task import Task
-from orchestration.dispatch.unpaid import Unpaid
 
 
 def dispatch(context: dg.AssetExecutionContext, task: Task, where: Dispatch) -> dict[str, Any]:
@@ -19,12 +18,11 @@ def dispatch(context: dg.AssetExecutionContext, task: Task, where: Dispatch) -> 
         WorkerRefused: the worker would not go on.
         StoppedAtReservation: its time was up.
     """
-    purse = task.purse or Unpaid(task.needs.max_hours)
     if where.backend == "ray":
         from orchestration.dispatch.cluster import Cluster
         from orchestration.dispatch.ray_jobs import run
 
-        return run(context, task, purse, Cluster.of_environment())
-    with purse.hold(context.run_id) as held:
-        command = task.command(held.left())
-        return local.run(context, command, cwd=task.cwd, each=held.progress, left=held.left)
+        return run(context, task, Cluster.of_environment())
+    with task.purse.hold(context.run_id) as held:
+        command, cwd = task.parcel.here(held.left())
+        return local.run(context, command, cwd=cwd, each=held.progress, left=held.left)

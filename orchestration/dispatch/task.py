@@ -34,7 +34,11 @@ class Detached(DispatchError):
 
 
 class Parcel(Protocol):
-    """What a worker elsewhere needs of this home, and what comes back from it."""
+    """What a worker needs of this home, and what comes back from it."""
+
+    def here(self, allowed_s: float) -> tuple[str, Path]:
+        """The command that does it on this machine, and where it stands."""
+        ...
 
     def send(self, attempt: str, allowed_s: float | None) -> str:
         """Put it where the worker finds it; the key that the worker is given."""
@@ -78,6 +82,11 @@ class Hours(Protocol):
 class Purse(Protocol):
     """Who pays for the attempts of one piece of work."""
 
+    @property
+    def booked(self) -> bool:
+        """Whether its attempts are in the ledger."""
+        ...
+
     def last(self) -> "Reservation | None":
         """The newest attempt that was paid for."""
         ...
@@ -95,13 +104,8 @@ class Task:
     """What is done, whichever attempt does it: DATASET/STAGE/FINGERPRINT."""
     stage: str
     needs: Needs
-    command: Callable[[float], str]
-    """Does it on this machine, given the seconds that it may take."""
-    cwd: Path
     parcel: Parcel
-    """Does it elsewhere."""
-    purse: Purse | None
-    """None: it is in no phase's budget."""
+    purse: Purse
 
 
 Left = Callable[[], float]

@@ -36,6 +36,8 @@ class Free:
 class Unpaid:
     """The time of the attempts of one piece of work."""
 
+    booked = False
+
     def __init__(self, max_hours: float | None) -> None:
         self._seconds = math.inf if max_hours is None else max_hours * HOUR_S
 
