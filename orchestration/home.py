@@ -65,7 +65,7 @@ class Home:
 
     @property
     def tracking_uri(self) -> str:
-        """MLflow's tracking store: $MLFLOW_TRACKING_URI, else a SQLite file, so that no server is needed to write to it."""
+        """MLflow's tracking store: $MLFLOW_TRACKING_URI, else a SQLite file, which needs no server to write to it."""
         return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.mlflow / 'mlflow.db'}"
 
     @property

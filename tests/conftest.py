@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.postgres import database, new_database, postgres  # noqa: F401  fixtures
+from tests.s3 import objects, s3_server  # noqa: F401  fixtures
 
 REPOSITORY = Path(__file__).parent.parent
 os.environ |= {
@@ -23,4 +24,5 @@ os.environ |= {
 def _own_home(tmp_path, monkeypatch):
     """No test reads or writes the state of a real run."""
     monkeypatch.setenv("FORESIGHT_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("FORESIGHT_DATABASE", raising=False)
+    for name in ("FORESIGHT_DATABASE", "FORESIGHT_OBJECTS"):
+        monkeypatch.delenv(name, raising=False)

@@ -1,4 +1,5 @@
-"""What every data asset does: nothing when DVC says the stage is unchanged, else its command, a commit and a push.
+"""What every data asset does: nothing when DVC says the stage is unchanged, else its command, a commit and a push; its
+version is reported once the push has come to its end.
 
 The asset's DataVersion is the hash that DVC keeps for what the stage made, so Dagster and DVC name the same bytes
 alike.
@@ -36,6 +37,9 @@ def make(context: dg.AssetExecutionContext, foresight: Foresight, dataset: Datas
         summary.write_text(json.dumps(result), encoding="utf-8")
     else:
         context.log.info(f"{stage}: DVC says nothing has changed; nothing was made again")
+        if not workspace.whole(stage):
+            context.log.info(f"{stage}: not all of it is in the remote; what lacks there is sent")
+            workspace.commit(stage)
     said = json.loads(summary.read_text(encoding="utf-8")) if summary.is_file() else {}
     return dg.MaterializeResult(
         data_version=dg.DataVersion(workspace.version(stage)), metadata=_metadata(workspace, stage, made, said)

@@ -8,13 +8,16 @@ changed. DVC is used through its Python API and imported late: it costs a second
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from orchestration.data import publication
+from orchestration.data.intact import drop_damaged, lacking, objects
 from orchestration.home import REPOSITORY, Home
+from orchestration.objects.store import patient
 
 CLIPS = "clips"
 CLIPS_COMMAND = "python -m orchestration.worker clips"
@@ -81,13 +84,87 @@ class Workspace:
             shutil.rmtree(self.root / _path(out), ignore_errors=True)
 
     def commit(self, stage: str) -> None:
-        """Record what a finished stage made in dvc.lock (data.dvc for the clips) and push it to the remote."""
+        """Record what a finished stage made in dvc.lock (data.dvc for the clips), push it, and publish its version.
+
+        Repeat it where it was cut short: what the remote has is not sent again.
+
+        Raises:
+            WorkspaceError: the remote does not answer or does not hold all of it; the version is not published.
+        """
         with self._repo() as repo:
-            if stage == CLIPS:
-                repo.add(str(self.root / "data"))
-            else:
-                repo.commit(self._target(stage), force=True)
+            self._record(repo, stage)
+            if drop_damaged(self._cache, self.outs(stage)):
+                self._record(repo, stage)
             repo.push(targets=[self._target(stage)], remote=REMOTE)
+            absent = self._absent(repo, stage)
+            if absent:
+                self._send(repo, absent)
+                absent = self._absent(repo, stage)
+        if absent:
+            raise WorkspaceError(f"{self.remote}: lacks {len(absent)} files of {stage} after the push; run it again")
+        publication.note(self.root, str(self.remote), {stage: self._recorded(stage)})
+
+    def published(self, stage: str) -> bool:
+        """Whether the version of a stage is all in the remote, for any machine to have."""
+        return publication.published(self.root, str(self.remote), stage, self._recorded(stage))
+
+    def whole(self, stage: str) -> bool:
+        """Whether a published version is still all in the remote: the remote is asked for each file.
+
+        Raises:
+            WorkspaceError: the remote does not answer.
+        """
+        with self._repo() as repo:
+            return self.published(stage) and not self._absent(repo, stage)
+
+    def pull(self, stages: Sequence[str]) -> None:
+        """Fetch what these stages made, as data.dvc and dvc.lock say, from the remote, in place of what lies there.
+
+        Every byte is hashed, what lay in the cache too.
+
+        Raises:
+            WorkspaceError: the remote lacks a file, holds a damaged one, or does not answer; nothing was replaced.
+        """
+        from dvc.exceptions import DownloadError
+
+        outs = [out for stage in stages for out in self.outs(stage)]
+        targets = [self._target(stage) for stage in stages]
+        drop_damaged(self._cache, outs)
+        with self._repo() as repo:
+            with suppress(FileNotFoundError, DownloadError):  # what lacks is told below, by name
+                repo.fetch(targets=targets, remote=REMOTE)
+            missing = lacking(self._cache, outs)
+            if missing:
+                repo.cloud.get_remote_odb(REMOTE).oids_exist(missing)  # a remote that is away says so here
+                raise WorkspaceError(
+                    f"{self.remote}: {len(missing)} files are missing or damaged there, as {missing[0]}; remove that "
+                    f"object and run the data stages where they were made: they send it again"
+                )
+            repo.checkout(targets=targets, force=True)
+        publication.note(self.root, str(self.remote), {stage: self._recorded(stage) for stage in stages})
+
+    def adopt(self, stage: str, row: Mapping[str, Any]) -> None:
+        """Take over what a worker elsewhere made and pushed: its row of dvc.lock, and the outs that it names."""
+        path = self.root / "dvc.lock"
+        lock = {"schema": "2.0", "stages": {**self._lock(), stage: dict(row)}}
+        part = path.with_suffix(".part")
+        part.write_text(yaml.safe_dump(lock, sort_keys=False), encoding="utf-8")
+        part.replace(path)
+        self.pull([stage])
+
+    def row(self, stage: str) -> dict[str, Any]:
+        """What dvc.lock says of a stage."""
+        return self._lock()[stage]
+
+    def made(self, stage: str) -> bool:
+        """Whether what dvc.lock says of a stage lies in the workspace, to be added to."""
+        outs = stages(self.root / "dvc.yaml")[stage]["outs"]
+        return stage in self._lock() and all((self.root / _path(out)).exists() for out in outs)
+
+    def params(self, stage: str) -> dict[str, Any]:
+        """The parameters of a stage, as params.yaml has them now."""
+        now = yaml.safe_load((self.root / "params.yaml").read_text(encoding="utf-8"))
+        return {name: _dotted(now, name) for name in stages(self.root / "dvc.yaml")[stage].get("params", [])}
 
     def pull(self, stages: Sequence[str]) -> None:
         """Fetch what these stages made, as data.dvc and dvc.lock say, from the remote, in place of what lies there.
@@ -122,8 +199,14 @@ class Workspace:
         return {name: _dotted(now, name) for name in stages(self.root / "dvc.yaml")[stage].get("params", [])}
 
     def version(self, stage: str) -> str:
-        """The hash DVC keeps for a stage's outs: the Dagster DataVersion of its asset."""
-        return "+".join(out["md5"] for out in self.outs(stage))
+        """The hash DVC keeps for a stage's outs: the Dagster DataVersion of its asset.
+
+        Raises:
+            WorkspaceError: the stage has none, or not all of it is in the remote: no other machine could have it.
+        """
+        if not self.published(stage):
+            raise WorkspaceError(f"{self.root}: {stage} was made, but not all of it is in {self.remote}; run it again")
+        return self._recorded(stage)
 
     def outs(self, stage: str) -> list[dict[str, Any]]:
         """path, md5, size and number of files of a stage's outs."""
@@ -135,9 +218,35 @@ class Workspace:
         return lock[stage]["outs"]
 
     def versions(self) -> dict[str, str]:
-        """The version of every stage that has one."""
+        """The version of every stage that has a published one."""
         known = [CLIPS] if (self.root / "data.dvc").is_file() else []
-        return {stage: self.version(stage) for stage in [*known, *self._lock()]}
+        return {stage: self.version(stage) for stage in [*known, *self._lock()] if self.published(stage)}
+
+    @property
+    def _cache(self) -> Path:
+        return self.root / ".dvc" / "cache"
+
+    def _recorded(self, stage: str) -> str:
+        return "+".join(out["md5"] for out in self.outs(stage))
+
+    def _record(self, repo: Any, stage: str) -> None:
+        if stage == CLIPS:
+            repo.add(str(self.root / "data"))
+        else:
+            repo.commit(self._target(stage), force=True)
+
+    def _absent(self, repo: Any, stage: str) -> set[str]:
+        """The objects of a stage that the remote says it does not have."""
+        wanted = list(objects(self._cache, self.outs(stage)))
+        return set(wanted) - set(repo.cloud.get_remote_odb(REMOTE).oids_exist(wanted))
+
+    def _send(self, repo: Any, oids: set[str]) -> None:
+        """Send objects whatever DVC remembers of the remote: its push would not send what somebody removed there."""
+        from dvc_data.hashfile.hash_info import HashInfo
+        from dvc_data.hashfile.transfer import transfer
+
+        remote = repo.cloud.get_remote_odb(REMOTE)
+        transfer(repo.cache.local, remote, {HashInfo("md5", oid) for oid in oids}, shallow=True)
 
     def _target(self, stage: str) -> str:
         """DVC reads relative targets from the working folder of the process, so they are whole."""
@@ -165,15 +274,19 @@ class Workspace:
         _quiet()
         if isinstance(self.remote, Path):
             self.remote.mkdir(parents=True, exist_ok=True)
-        with Repo(str(self.root)) if known else Repo.init(str(self.root), no_scm=True) as repo:
-            with repo.config.edit("repo") as edited:
-                config: Any = edited
-                config["core"].update({"analytics": False, "check_update": False, "remote": REMOTE})
-                # DVC keeps a folder relative to its own.
-                config["remote"][REMOTE] = {"url": os.path.relpath(self.remote) if local else str(self.remote)}
+        opened = Repo(str(self.root)) if known else Repo.init(str(self.root), no_scm=True)
+        with opened as repo, repo.config.edit("repo") as edited:
+            config: Any = edited
+            config["core"].update({"analytics": False, "check_update": False, "remote": REMOTE})
+            # DVC keeps a folder relative to its own.
+            config["remote"][REMOTE] = {
+                "url": os.path.relpath(self.remote) if local else str(self.remote),
+                "verify": True,
+            }
 
     @contextmanager
     def _repo(self) -> Iterator[Any]:
+        from botocore.exceptions import BotoCoreError, ClientError
         from dvc.exceptions import DvcException
         from dvc.repo import Repo
 
@@ -183,6 +296,16 @@ class Workspace:
                 yield repo
         except DvcException as error:
             raise WorkspaceError(f"{self.root}: DVC: {' '.join(str(error).split())}") from error
+        except (BotoCoreError, ClientError, OSError) as error:  # DVC passes on what its remote says
+            raise WorkspaceError(
+                f"{self.root}: DVC with {self.remote}: {' '.join(str(error).split())}; "
+                f"see that it answers (foresight doctor) and run again: it goes on"
+            ) from error
+
+
+def remote_of(home: Home) -> Path | str:
+    """The DVC remote of every workspace of a home: in S3 where large files lie there, else a folder of the home."""
+    return f"{home.objects}/dvc" if home.objects else home.remote
 
 
 def remote_of(home: Home) -> Path | str:
@@ -227,4 +350,5 @@ def _quiet() -> None:
     import logging
 
     logging.getLogger("dvc").setLevel(logging.ERROR)
-    os.environ.setdefault("DVC_NO_ANALYTICS", "1")
+    for name, value in {**patient(), "DVC_NO_ANALYTICS": "1"}.items():
+        os.environ.setdefault(name, value)
