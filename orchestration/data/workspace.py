@@ -164,39 +164,8 @@ class Workspace:
     def params(self, stage: str) -> dict[str, Any]:
         """The parameters of a stage, as params.yaml has them now."""
         now = yaml.safe_load((self.root / "params.yaml").read_text(encoding="utf-8"))
-        return {name: _dotted(now, name) for name in stages(self.root / "dvc.yaml")[stage].get("params", [])}
-
-    def pull(self, stages: Sequence[str]) -> None:
-        """Fetch what these stages made, as data.dvc and dvc.lock say, from the remote, in place of what lies there.
-
-        Raises:
-            WorkspaceError: the remote lacks a file, or does not answer.
-        """
-        with self._repo() as repo:
-            repo.pull(targets=[self._target(stage) for stage in stages], remote=REMOTE, force=True)
-
-    def adopt(self, stage: str, row: Mapping[str, Any]) -> None:
-        """Take over what a worker elsewhere made and pushed: its row of dvc.lock, and the outs that it names."""
-        path = self.root / "dvc.lock"
-        lock = {"schema": "2.0", "stages": {**self._lock(), stage: dict(row)}}
-        part = path.with_suffix(".part")
-        part.write_text(yaml.safe_dump(lock, sort_keys=False), encoding="utf-8")
-        part.replace(path)
-        self.pull([stage])
-
-    def row(self, stage: str) -> dict[str, Any]:
-        """What dvc.lock says of a stage."""
-        return self._lock()[stage]
-
-    def made(self, stage: str) -> bool:
-        """Whether what dvc.lock says of a stage lies in the workspace, to be added to."""
-        outs = stages(self.root / "dvc.yaml")[stage]["outs"]
-        return stage in self._lock() and all((self.root / _path(out)).exists() for out in outs)
-
-    def params(self, stage: str) -> dict[str, Any]:
-        """The parameters of a stage, as params.yaml has them now."""
-        now = yaml.safe_load((self.root / "params.yaml").read_text(encoding="utf-8"))
-        return {name: _dotted(now, name) for name in stages(self.root / "dvc.yaml")[stage].get("params", [])}
+        names = [CLIPS] if stage == CLIPS else stages(self.root / "dvc.yaml")[stage].get("params", [])
+        return {name: _dotted(now, name) for name in names}
 
     def version(self, stage: str) -> str:
         """The hash DVC keeps for a stage's outs: the Dagster DataVersion of its asset.
@@ -301,11 +270,6 @@ class Workspace:
                 f"{self.root}: DVC with {self.remote}: {' '.join(str(error).split())}; "
                 f"see that it answers (foresight doctor) and run again: it goes on"
             ) from error
-
-
-def remote_of(home: Home) -> Path | str:
-    """The DVC remote of every workspace of a home: in S3 where large files lie there, else a folder of the home."""
-    return f"{home.objects}/dvc" if home.objects else home.remote
 
 
 def remote_of(home: Home) -> Path | str:
