@@ -20,9 +20,8 @@ from orchestration.home import Home
 from orchestration.jobs import Job
 
 if TYPE_CHECKING:
-    from orchestration.objects.store import ObjectStore
-
     from orchestration.data.workspace import Workspace
+    from orchestration.objects.store import ObjectStore
 
 Stage = Callable[[str, Path | None, Any], dict[str, Any]]
 
