@@ -7,12 +7,16 @@ dashboard to whoever may look, so it is given no credential: workers have their 
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from orchestration.dispatch.attempts import Job, JobState, submission_id
 from orchestration.dispatch.needs import Gpus, accelerator
 from orchestration.dispatch.task import DispatchError
+from orchestration.messages import Heard
+
+if TYPE_CHECKING:
+    from orchestration.dispatch.job_log import JobLog
 
 ADDRESSES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 GIVEN = ("FORESIGHT_OBJECTS", "MLFLOW_TRACKING_URI")
@@ -136,6 +140,12 @@ class Cluster:
         """All that a job has printed, as far as its node still has it."""
         with _reached():
             return self._client.get_job_logs(job_id)
+
+    def listener(self, heard: Heard) -> "JobLog":
+        """A reader for the messages of one job, which it takes from the job's log."""
+        from orchestration.dispatch.job_log import JobLog
+
+        return JobLog(heard, self._client)
 
     def choose(self, gpus: Sequence[Gpus]) -> Gpus | None:
         """The first of these that a node has; the first where none does, to wait for. None where none is needed."""

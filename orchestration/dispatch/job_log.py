@@ -11,12 +11,17 @@ import contextlib
 import json
 import sys
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import aiohttp
 import dagster as dg
-from dagster_ray.core.pipes import PipesRayJobMessageReader
+from dagster._core.pipes.context import PipesLaunchedData
+from dagster_ray.core.pipes import PIPES_LAUNCHED_EXTRAS_RAY_JOB_ID_KEY, PipesRayJobMessageReader
 
 from orchestration.messages import Heard
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobSubmissionClient
 
 LOOK_S = 1.0
 LATER_S = 5.0
@@ -28,9 +33,14 @@ AWAY = (OSError, RuntimeError, aiohttp.ClientError)
 class JobLog(PipesRayJobMessageReader):
     """Follows the log of one job from its start. For one session only."""
 
-    def __init__(self, heard: Heard) -> None:
+    def __init__(self, heard: Heard, client: "JobSubmissionClient") -> None:
         super().__init__()
-        self._heard, self._read, self._line = heard, 0, ""
+        self._heard, self._client, self._read, self._line = heard, client, 0, ""
+
+    def on_launched(self, launched_payload: PipesLaunchedData) -> None:
+        """The job has its id: its log can be read, by the client that asks for everything else too."""
+        self._job_id = launched_payload["extras"][PIPES_LAUNCHED_EXTRAS_RAY_JOB_ID_KEY]
+        dg.PipesMessageReader.on_launched(self, launched_payload)
 
     def handle_job_logs(self, handler: dg.PipesMessageHandler) -> None:
         """Follow the log until it ends or the session does."""

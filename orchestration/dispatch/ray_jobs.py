@@ -60,10 +60,8 @@ def _attend(
     context: dg.AssetExecutionContext, task: Task, held: Hours, cluster: Cluster, attempt: int, gpus: Gpus | None
 ) -> dict[str, Any]:
     """Submit the job of an attempt or meet it, listen to it until it has ended, and take its result."""
-    from orchestration.dispatch.job_log import JobLog
-
     heard, job_id = Heard(context.log, held.progress), cluster.id_of(task.work, attempt)
-    log = JobLog(heard)
+    log = cluster.listener(heard)
     with dg.open_pipes_session(context, dg.PipesEnvContextInjector(), log) as session:
         met = cluster.find(job_id)
         if met is None:
@@ -74,7 +72,7 @@ def _attend(
             env, resources = session.get_bootstrap_env_vars(), task.needs.resources(gpus)
             cluster.submit(job_id, command, env=env, metadata=said | {"dagster.run": context.run_id}, needs=resources)
         context.log.info(f"Ray job {job_id}: {'met, and listened to from its start' if met else 'submitted'}")
-        session.report_launched({"extras": {"ray_job_id": job_id, "ray_address": cluster.address}})
+        session.report_launched({"extras": {"ray_job_id": job_id}})
         try:
             job = _watch(context, held, cluster, job_id)
         except (DagsterExecutionInterruptedError, KeyboardInterrupt, StoppedAtReservation):
