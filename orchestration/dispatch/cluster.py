@@ -174,7 +174,9 @@ def _reached() -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:  # requests' errors are OSErrors, as is ConnectionError
-        raise Unreachable(f"the Ray cluster does not answer ({' '.join(str(error).split())[:300]})") from error
+        raise Unreachable(
+            f"the Ray cluster does not answer as it should ({' '.join(str(error).split())[:300]})"
+        ) from error
 
 
 def _job(told: Any) -> Job:

@@ -81,7 +81,7 @@ def _attend(
         if job is not None:
             log.finish(cluster.log(job_id))
     done = task.parcel.result()
-    if met is not None and job is not None and job.ended_at is not None:
+    if job is not None and (met is not None or (held.began_at is None and job.exit_code is not None)):
         _account(held, job, done)
     if done is not None:
         return _said(done)
@@ -137,12 +137,12 @@ def _stop(cluster: Cluster, job_id: str) -> None:
 
 
 def _account(held: Hours, job: Job, done: "Done | None") -> None:
-    """What a job took that nobody watched from its start to its end."""
-    assert job.ended_at is not None
+    """What a job took that nobody watched from its start to its end, or that was over before anybody looked."""
+    ended_at = job.ended_at or time.time()
     if held.began_at is not None:
-        held.used(max(0.0, job.ended_at - held.began_at.timestamp()))
+        held.used(max(0.0, ended_at - held.began_at.timestamp()))
     else:
-        held.used(done.seconds if done else max(0.0, job.ended_at - job.submitted_at))
+        held.used(done.seconds if done else max(0.0, ended_at - job.submitted_at))
 
 
 def _said(done: "Done") -> dict[str, Any]:

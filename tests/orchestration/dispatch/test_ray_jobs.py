@@ -1,7 +1,8 @@
-"""Jobs of a cluster that is played: met by whoever asks for the same work, paid for once, and never believed unheard."""
+"""Jobs of a cluster that is played: met by whoever asks for the same work, paid for once, never believed unheard."""
 
 import logging
 import time
+from contextlib import contextmanager
 
 import dagster as dg
 import pytest
@@ -25,6 +26,7 @@ LOG = logging.getLogger("test")
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     monkeypatch.setattr(ray_jobs, "LOOK_S", 0.01)
+    monkeypatch.setattr(ray_jobs, "PATIENCE_S", 0.3)
 
 
 @pytest.fixture
@@ -48,6 +50,10 @@ class Dispatching:
 
     def id(self, attempt: int) -> str:
         return cluster_of(self.client).id_of(self.work, attempt)
+
+    def vanish(self) -> None:
+        """From here on the cluster does not answer, until a test says that it does."""
+        self.client.away = 10**9
 
     def go(self, **changes):
         needs = self.needs.model_copy(update=changes)
@@ -112,14 +118,10 @@ def test_a_job_is_submitted_with_what_the_stage_needs_and_with_no_secret(dispatc
 
 def test_whoever_asks_again_meets_the_job_that_runs_and_its_hours(dispatching, ledger):
     """As after a kill between the submission and whatever would have stored the id."""
-
-    def die(job: Job) -> None:
-        job.status = "RUNNING"
-        raise Detached("the orchestration is gone")
-
-    dispatching.client.acts = die
+    dispatching.client.acts = lambda job: setattr(job, "status", "RUNNING") or dispatching.vanish()
     with pytest.raises(Detached):
         dispatching.go()
+    dispatching.client.away = 0
     assert states(ledger) == [("a1", "reserved", None)], "nobody has settled it"
     dispatching.client.acts = succeeds(dispatching)
     assert dispatching.go()["clips"] == 3
@@ -136,45 +138,46 @@ def test_a_job_that_ended_while_nobody_listened_is_not_run_again(dispatching, le
     assert states(ledger) == [("a1", "settled", "done")], "what is done is not paid for again"
 
 
-def test_messages_are_heard_from_the_logs_start_and_each_once(dispatching):
-    seen = []
-    dispatching.purse = Unpaid(None)
-    progress = {"type": "progress", "stage": "phase1", "what": "phase1", "total": 9, "numbers": {}}
+class Listening(Unpaid):
+    """Remembers the progress that it is told of."""
 
-    def act(job: Job) -> None:
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.seen: list[int] = []
+
+    @contextmanager
+    def hold(self, attempt, *, gpus=None, waits=False):
+        with super().hold(attempt, gpus=gpus, waits=waits) as held:
+            held.progress = lambda progress: self.seen.append(progress.done)
+            yield held
+
+
+def test_messages_are_heard_from_the_logs_start_and_each_once(dispatching):
+    """Two listen in turn; each hears all of it, though a message begins behind a half-printed line."""
+    progress = {"type": "progress", "stage": "phase1", "what": "phase1", "total": 9, "numbers": {}}
+    first, second = Listening(), Listening()
+
+    def begin(job: Job) -> None:
         if job.status == "PENDING":
             job.status = "RUNNING"
             for step in range(3):
                 job.say(**progress, done=step)
             job.log += "half a bar 40%|####\n"
-        elif len(seen) >= 3:
+        elif len(first.seen) == 3:
+            dispatching.vanish()
+
+    def end(job: Job) -> None:
+        if job.status == "RUNNING" and len(second.seen) == 3:
             job.say(**progress, done=3)
             succeeds(dispatching)(job)
 
-    dispatching.client.acts = act
-    hold = dispatching.purse.hold
-
-    def listening(*args, **kwargs):
-        held = hold(*args, **kwargs)
-        entered = held.__enter__()
-        entered.progress = lambda progress: seen.append(progress.done)
-        held.__enter__ = lambda: entered
-        return _Entered(entered, held)
-
-    dispatching.purse.hold = listening
+    dispatching.purse, dispatching.client.acts = first, begin
+    with pytest.raises(Detached):
+        dispatching.go()
+    dispatching.client.away = 0
+    dispatching.purse, dispatching.client.acts = second, end
     dispatching.go()
-    assert seen == [0, 1, 2, 3]
-
-
-class _Entered:
-    def __init__(self, entered, held) -> None:
-        self._entered, self._held = entered, held
-
-    def __enter__(self):
-        return self._entered
-
-    def __exit__(self, *given):
-        return self._held.__exit__(*given)
+    assert (first.seen, second.seen) == ([0, 1, 2], [0, 1, 2, 3])
 
 
 def test_exit_0_without_the_final_message_is_a_failure(dispatching, ledger):
@@ -278,9 +281,7 @@ def test_a_job_that_was_cancelled_while_it_waited_costs_nothing(dispatching, led
     assert states(ledger) == [("a1", "released", None)]
 
 
-def test_a_cluster_that_is_away_for_a_while_costs_nothing_and_for_good_leaves_the_hours_held(
-    dispatching, ledger, monkeypatch
-):
+def test_a_cluster_that_is_away_for_a_while_costs_nothing_and_for_good_leaves_the_hours_held(dispatching, ledger):
     def falter(job: Job) -> None:
         if job.status == "PENDING":
             dispatching.client.away = 3
@@ -288,9 +289,8 @@ def test_a_cluster_that_is_away_for_a_while_costs_nothing_and_for_good_leaves_th
 
     dispatching.client.acts = falter
     assert dispatching.go()["clips"] == 3
-    monkeypatch.setattr(ray_jobs, "PATIENCE_S", 0.1)
     dispatching.parcel.done = None
-    dispatching.client.acts = lambda job: setattr(dispatching.client, "away", 10**9)
+    dispatching.client.acts = lambda job: dispatching.vanish()
     with pytest.raises(Detached, match="run again to meet it"):
         dispatching.go()
     assert states(ledger)[-1][:2] == ("a2", "reserved")
