@@ -37,6 +37,11 @@ class Postgres:
                 connection.exec_driver_sql(f"CREATE DATABASE {name}")
         return self.url.set(database=name)
 
+    def address(self, name: str) -> str:
+        """The URL of such a database without the password, which libpq takes from $PGPASSFILE."""
+        url = self.database(name)
+        return url._replace(password=None).render_as_string()
+
 
 @contextmanager
 def serving(folder: Path, port: int, password: str, *, durable: bool = True) -> Iterator[Postgres]:

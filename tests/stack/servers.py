@@ -33,6 +33,7 @@ class RestartableMlflow:
     artifacts: str
     keys: dict[str, str]
     held: ExitStack = field(default_factory=ExitStack)
+    running: mlflow_servers.Mlflow | None = None
 
     @property
     def url(self) -> str:
@@ -43,7 +44,7 @@ class RestartableMlflow:
         return {"MLFLOW_TRACKING_URI": self.url}
 
     def start(self) -> None:
-        self.held.enter_context(mlflow_servers.serving(self.folder, self.port, self.store, self.artifacts, self.keys))
+        self.running = self.held.enter_context(mlflow_servers.serving(self.folder, self.port, self.store, self.artifacts, self.keys))
 
     def stop(self) -> None:
         self.held.close()
@@ -107,7 +108,7 @@ def mlflow_server(server_folder: Path, s3_server: seaweedfs.S3, postgres: Postgr
     """One MLflow for the session: tables in PostgreSQL, artifacts in S3."""
     (port,) = free_ports(1)
     password = {"PGPASSWORD": postgres.password}
-    store = postgres.running.database("mlflow").set(password=None).render_as_string()
+    store = postgres.running.address("mlflow")
     artifacts = f"s3://{s3_server.bucket('mlflow')}/artifacts"
     server = RestartableMlflow(server_folder / "mlflow", port, store, artifacts, s3_server.environment | password)
     server.start()
