@@ -7,6 +7,7 @@ import pytest
 
 from tests.postgres import database, new_database, postgres  # noqa: F401  fixtures
 from tests.s3 import objects  # noqa: F401  fixtures
+from tests.stack.remote import remote, remote_made  # noqa: F401  fixtures
 from tests.stack.servers import (  # noqa: F401  fixtures
     mlflow,
     mlflow_server,

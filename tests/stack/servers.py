@@ -44,7 +44,9 @@ class RestartableMlflow:
         return {"MLFLOW_TRACKING_URI": self.url}
 
     def start(self) -> None:
-        self.running = self.held.enter_context(mlflow_servers.serving(self.folder, self.port, self.store, self.artifacts, self.keys))
+        self.running = self.held.enter_context(
+            mlflow_servers.serving(self.folder, self.port, self.store, self.artifacts, self.keys)
+        )
 
     def stop(self) -> None:
         self.held.close()
@@ -55,6 +57,8 @@ class RayNodes:
     """A head and a worker that tests may kill; `mend` starts what is dead."""
 
     cluster: ray.Cluster
+    keys: dict[str, str]
+    """What the machines of the nodes have in their environment, for their workers: no job is given it."""
     nodes: dict[int, Server] = field(default_factory=dict)
     held: ExitStack = field(default_factory=ExitStack)
 
@@ -72,11 +76,14 @@ class RayNodes:
 
     def mend(self) -> None:
         """Start the nodes that are not there, the head first."""
-        for number, node in enumerate(NODES):
-            server = self.nodes.get(number)
-            if server is None or server.process.poll() is not None:
-                served = ray.worker(self.cluster, node, number) if number else ray.head(self.cluster, node)
-                self.nodes[number] = self.held.enter_context(served)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.keys.items():
+                patch.setenv(name, value)
+            for number, node in enumerate(NODES):
+                server = self.nodes.get(number)
+                if server is None or server.process.poll() is not None:
+                    served = ray.worker(self.cluster, node, number) if number else ray.head(self.cluster, node)
+                    self.nodes[number] = self.held.enter_context(served)
 
 
 @pytest.fixture(scope="session")
@@ -123,13 +130,13 @@ def mlflow(mlflow_server: RestartableMlflow, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture(scope="session")
-def ray_nodes(server_folder: Path) -> Iterator[RayNodes]:
-    """A head and a worker for the session, each with an A100-80GB that it only declares."""
+def ray_nodes(server_folder: Path, s3_server: seaweedfs.S3) -> Iterator[RayNodes]:
+    """A head and a worker for the session, each with an A100-80GB that it only declares and with the keys of S3."""
     if ray.lacking():
         pytest.skip(ray.lacking())
     (dashboard,) = free_ports(1)
     with ray.cluster(server_folder / "ray", dashboard, secrets.token_hex(32)) as cluster:
-        made = RayNodes(cluster)
+        made = RayNodes(cluster, s3_server.environment)
         with made.held:
             made.mend()
             yield made
