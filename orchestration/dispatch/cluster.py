@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from orchestration.dispatch.attempts import Job, JobState, submission_id
 from orchestration.dispatch.needs import Gpus, accelerator
-from orchestration.dispatch.task import DispatchError
+from orchestration.dispatch.task import Detached, DispatchError
 from orchestration.messages import Heard
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ STATES: dict[str, JobState] = {
 NO_SUCH, THERE_ALREADY = "status code 404", "already exists"
 
 
-class Unreachable(DispatchError):
+class Unreachable(Detached):
     """The cluster does not answer."""
 
 

@@ -35,6 +35,8 @@ class JobParcel:
 
     def send(self, attempt: str, allowed_s: float | None) -> str:
         """Put the job and what it starts from into S3; the key of its bundle."""
+        from orchestration.objects.folders import push_folder
+
         home, store = Home(self.job.home), opened(Home(self.job.home))
         self.job.write()
         folders = {}
@@ -44,7 +46,7 @@ class JobParcel:
             folders[str(folder.relative_to(home.root))] = prefix
         if any(path.name != JOB_FILE for path in self.job.out.glob("*")):
             prefix = place(self.work, "begun")
-            _push_once(store, self.job.out, prefix)
+            push_folder(store, self.job.out, prefix)
             folders[str(self.job.out.relative_to(home.root))] = prefix
         bundle = Bundle(
             work=self.work,

@@ -7,6 +7,7 @@ that work is done.
 
 import math
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -64,28 +65,51 @@ def _attend(
     log = cluster.listener(heard)
     with dg.open_pipes_session(context, dg.PipesEnvContextInjector(), log) as session:
         met = cluster.find(job_id)
-        if met is None:
-            left = held.left()
-            bundle = task.parcel.send(name(attempt), None if math.isinf(left) else left)
-            command = f"python -m orchestration.worker {task.stage} --bundle {bundle}"
-            said = {"foresight.work": task.work, "foresight.attempt": str(attempt), "foresight.key": held.key}
-            env, resources = session.get_bootstrap_env_vars(), task.needs.resources(gpus)
-            cluster.submit(job_id, command, env=env, metadata=said | {"dagster.run": context.run_id}, needs=resources)
-        context.log.info(f"Ray job {job_id}: {'met, and listened to from its start' if met else 'submitted'}")
-        session.report_launched({"extras": {"ray_job_id": job_id}})
         try:
+            if met is None:
+                env = session.get_bootstrap_env_vars()
+                _submit(context, task, held, cluster, job_id, attempt, gpus, env)
+            context.log.info(f"Ray job {job_id}: {'met, and listened to from its start' if met else 'submitted'}")
+            session.report_launched({"extras": {"ray_job_id": job_id}})
             job = _watch(context, held, cluster, job_id)
         except (DagsterExecutionInterruptedError, KeyboardInterrupt, StoppedAtReservation):
             _stop(cluster, job_id)
             raise
         if job is not None:
-            log.finish(cluster.log(job_id))
+            log.finish(_log(context, cluster, job_id))
     done = task.parcel.result()
     if job is not None and (met is not None or (held.began_at is None and job.exit_code is not None)):
         _account(held, job, done)
     if done is not None:
         return _said(done)
     raise _failure(job_id, job, heard.last.get("failed", {}))
+
+
+def _submit(
+    context: dg.AssetExecutionContext,
+    task: Task,
+    held: Hours,
+    cluster: Cluster,
+    job_id: str,
+    attempt: int,
+    gpus: Gpus | None,
+    env: Mapping[str, str],
+) -> None:
+    left = held.left()
+    bundle = task.parcel.send(name(attempt), None if math.isinf(left) else left)
+    command = f"python -m orchestration.worker {task.stage} --bundle {bundle}"
+    said = {"foresight.work": task.work, "foresight.attempt": str(attempt), "foresight.key": held.key}
+    metadata = said | {"dagster.run": context.run_id}
+    cluster.submit(job_id, command, env=env, metadata=metadata, needs=task.needs.resources(gpus))
+
+
+def _log(context: dg.AssetExecutionContext, cluster: Cluster, job_id: str) -> str:
+    """All that a job has printed; nothing where its node took it along: what counts is in S3."""
+    try:
+        return cluster.log(job_id)
+    except Unreachable as error:
+        context.log.warning(f"{job_id}: the end of its log is lost ({error})")
+        return ""
 
 
 def _watch(context: dg.AssetExecutionContext, held: Hours, cluster: Cluster, job_id: str) -> Job | None:
@@ -125,6 +149,8 @@ def _stop(cluster: Cluster, job_id: str) -> None:
     """
     deadline = time.monotonic() + STOPPING_S
     try:
+        if cluster.find(job_id) is None:
+            return
         cluster.stop(job_id)
         while (job := cluster.find(job_id)) is not None and job.alive:
             if time.monotonic() > deadline:

@@ -45,9 +45,10 @@ def run(stage: str, key: str, reporter: Any, work: Stage) -> dict[str, Any]:
     _end_by(bundle.allowed_s)
     with tempfile.TemporaryDirectory(prefix="foresight-") as folder, _home(Path(folder).resolve()) as home:
         job = lay_out(store, bundle, home)
-        laid = listing(home.runs)
+        path = job.write() if job else None
+        laid = listing(home.runs)  # the job file among them: its paths are this worker's, and stay here
         with kept(store, place(bundle.work, "partial"), job.out) if job else nullcontext():
-            result = work(stage, job.write() if job else None, reporter)
+            result = work(stage, path, reporter)
         made = send_back(store, bundle, home, laid)
         seconds = time.monotonic() - began
         _put_done(store, Done(work=bundle.work, home=str(home.root), seconds=seconds, result=result, **made))

@@ -26,6 +26,7 @@ class Job:
     start_time: int = 1_000_000
     end_time: int | None = None
     message: str = ""
+    log_is_lost: bool = False
 
     @property
     def told(self) -> SimpleNamespace:
@@ -77,6 +78,8 @@ class Client:
         return [job.told for job in self.held.values()]
 
     def get_job_logs(self, job_id: str) -> str:
+        if self.held[job_id].log_is_lost:
+            raise RuntimeError("Request failed with status code 500: no agent on that node")
         return self.held[job_id].log
 
     def stop_job(self, job_id: str) -> bool:

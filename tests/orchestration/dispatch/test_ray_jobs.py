@@ -203,6 +203,28 @@ def test_a_worker_that_is_lost_is_replaced_as_often_as_the_profile_says(dispatch
     assert dispatching.id(4) in dispatching.client.held
 
 
+def test_a_worker_whose_node_took_its_log_along_is_replaced_too(dispatching, ledger):
+    def lost(job: Job) -> None:
+        job.log_is_lost, job.status = True, "RUNNING"
+        job.end("FAILED", None, message="the node has died")
+        dispatching.client.acts = succeeds(dispatching)
+
+    dispatching.client.acts = lost
+    assert dispatching.go(retries=1)["clips"] == 3
+    assert list(dispatching.client.held) == [dispatching.id(1), dispatching.id(2)]
+
+
+def test_who_cancels_before_the_job_is_submitted_has_nothing_to_stop_and_nothing_to_pay(dispatching, ledger):
+    def send(attempt: str, allowed_s: float | None) -> str:
+        raise DagsterExecutionInterruptedError
+
+    dispatching.parcel.send = send
+    with pytest.raises(DagsterExecutionInterruptedError):
+        dispatching.go()
+    assert dispatching.client.held == {}
+    assert states(ledger) == [("a1", "released", None)]
+
+
 @pytest.mark.parametrize(
     ("said", "exit_code", "kind"),
     [
