@@ -7,7 +7,6 @@ that work is done.
 
 import math
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -67,8 +66,16 @@ def _attend(
         met = cluster.find(job_id)
         try:
             if met is None:
-                env = session.get_bootstrap_env_vars()
-                _submit(context, task, held, cluster, job_id, attempt, gpus, env)
+                left = held.left()
+                bundle = task.parcel.send(name(attempt), None if math.isinf(left) else left)
+                said = {"foresight.work": task.work, "foresight.attempt": str(attempt), "foresight.key": held.key}
+                cluster.submit(
+                    job_id,
+                    f"python -m orchestration.worker {task.stage} --bundle {bundle}",
+                    env=session.get_bootstrap_env_vars(),
+                    metadata=said | {"dagster.run": context.run_id},
+                    needs=task.needs.resources(gpus),
+                )
             context.log.info(f"Ray job {job_id}: {'met, and listened to from its start' if met else 'submitted'}")
             session.report_launched({"extras": {"ray_job_id": job_id}})
             job = _watch(context, held, cluster, job_id)
@@ -83,24 +90,6 @@ def _attend(
     if done is not None:
         return _said(done)
     raise _failure(job_id, job, heard.last.get("failed", {}))
-
-
-def _submit(
-    context: dg.AssetExecutionContext,
-    task: Task,
-    held: Hours,
-    cluster: Cluster,
-    job_id: str,
-    attempt: int,
-    gpus: Gpus | None,
-    env: Mapping[str, str],
-) -> None:
-    left = held.left()
-    bundle = task.parcel.send(name(attempt), None if math.isinf(left) else left)
-    command = f"python -m orchestration.worker {task.stage} --bundle {bundle}"
-    said = {"foresight.work": task.work, "foresight.attempt": str(attempt), "foresight.key": held.key}
-    metadata = said | {"dagster.run": context.run_id}
-    cluster.submit(job_id, command, env=env, metadata=metadata, needs=task.needs.resources(gpus))
 
 
 def _log(context: dg.AssetExecutionContext, cluster: Cluster, job_id: str) -> str:

@@ -45,7 +45,7 @@ def run(stage: str, key: str, reporter: Any, work: Stage) -> dict[str, Any]:
     _end_by(bundle.allowed_s)
     with tempfile.TemporaryDirectory(prefix="foresight-") as folder, _home(Path(folder).resolve()) as home:
         job = lay_out(store, bundle, home)
-        path = job.write() if job else None
+        path = _write(job, time.monotonic() - began) if job else None
         laid = listing(home.runs)  # the job file among them: its paths are this worker's, and stay here
         with kept(store, place(bundle.work, "partial"), job.out) if job else nullcontext():
             result = work(stage, path, reporter)
@@ -53,6 +53,12 @@ def run(stage: str, key: str, reporter: Any, work: Stage) -> dict[str, Any]:
         seconds = time.monotonic() - began
         _put_done(store, Done(work=bundle.work, home=str(home.root), seconds=seconds, result=result, **made))
     return result
+
+
+def _write(job: Job, spent: float) -> Path:
+    """The job file; what laying out took is gone from the time that the stage may take."""
+    left = None if job.allowed_s is None else max(0.0, job.allowed_s - spent)
+    return job.model_copy(update={"allowed_s": left}).write()
 
 
 def lay_out(store: "ObjectStore", bundle: Bundle, home: Home) -> Job | None:
