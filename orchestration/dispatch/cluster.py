@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from orchestration.dispatch.job_log import JobLog
 
 ADDRESSES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
+SHARED = ("s3", "http", "https")
 GIVEN = ("FORESIGHT_OBJECTS", "MLFLOW_TRACKING_URI")
 """All that a job is given of this process's environment: where the programme's state is. The rest is its machine's."""
 STATES: dict[str, JobState] = {
@@ -55,7 +56,8 @@ class Cluster:
                 "no Ray cluster: set RAY_API_SERVER_ADDRESS to the address of its dashboard, http://HOST:8265"
             )
         for name in GIVEN:
-            if not found[name]:
+            # MLflow's client writes the address that it is given, a file of this home's too, into the environment.
+            if urlsplit(found[name]).scheme not in SHARED:
                 raise DispatchError(
                     f"workers of a cluster cannot reach this home: set {name} to what all machines share"
                 )

@@ -18,7 +18,7 @@ from orchestration.plan.programme import load
 from orchestration.profile import PROFILES
 from orchestration.record.store import Store
 from tests.stack.orchestrator import DIE
-from tests.stack.servers import RayNodes
+from tests.stack.servers import RayNodes, RestartableMlflow
 
 SMALL = {
     "clips": {"train": 16, "heldout": 8, "per_shard": 16},
@@ -80,7 +80,7 @@ class Remote:
 
 
 @pytest.fixture(scope="session")
-def remote_made(tmp_path_factory, s3_server: S3, ray_nodes: RayNodes) -> Remote:
+def remote_made(tmp_path_factory, s3_server: S3, ray_nodes: RayNodes, mlflow_server: RestartableMlflow) -> Remote:
     """A programme whose data is made: the raw clips here, all else by jobs of the cluster."""
     root = tmp_path_factory.mktemp("remote")
     environment = {
@@ -90,7 +90,7 @@ def remote_made(tmp_path_factory, s3_server: S3, ray_nodes: RayNodes) -> Remote:
         "FORESIGHT_HOME": str(root / "home"),
         "FORESIGHT_OBJECTS": f"s3://{s3_server.bucket('dispatch')}/{uuid.uuid4().hex[:8]}",
         "FORESIGHT_DATABASE": f"sqlite:///{root / 'record.db'}",
-        "MLFLOW_TRACKING_URI": f"sqlite:///{root / 'mlflow.db'}",
+        **mlflow_server.environment,
     }
     remote = Remote(root, environment)
     remote.go(remote.profile(ON_RAY), "clips", "shards")

@@ -32,6 +32,12 @@ def test_what_is_not_set_is_named(environment, name):
         Cluster.of_environment()
 
 
+def test_a_file_of_this_machine_is_nothing_that_workers_share(environment):
+    environment.setenv("MLFLOW_TRACKING_URI", "sqlite:////home/ada/mlflow.db")
+    with pytest.raises(DispatchError, match="set MLFLOW_TRACKING_URI to what all machines share"):
+        Cluster.of_environment()
+
+
 def test_an_address_with_a_password_is_refused_because_the_dashboard_would_show_it(environment):
     environment.setenv("MLFLOW_TRACKING_URI", "http://ada:planted@mlflow")
     with pytest.raises(DispatchError, match="MLFLOW_TRACKING_URI holds a credential") as refused:
