@@ -48,10 +48,10 @@ test: setup ## the fast tests
 
 stack-test: setup ## the tests that run whole programmes, servers and a browser
 	$(BIN)/foresight weights fetch
-	$(BIN)/python -m pytest -m stack
+	$(BIN)/python -m pytest -m stack --durations=25
 
-fault-figures: setup ## 200 kills in the way of a decision: how many were made, lost and doubled
-	$(BIN)/python -m tests.faults.kills --kills 200
+fault-figures: setup ## every fault in one table: how it ended, what was done twice or lost, and how far off the budget is
+	$(BIN)/python -m tests.faults.figures --kills 200
 
 check: setup ## style, types and import rules
 	$(BIN)/ruff check .

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from orchestration.dispatch import end_group, worker_environment
+from orchestration.dispatch.local import end_group, worker_environment
 from orchestration.home import Home
 from orchestration.instance import prepare
 

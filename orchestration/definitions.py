@@ -13,6 +13,7 @@ from orchestration.home import Home
 from orchestration.people.telling import teller
 from orchestration.plan.programme import load as programme
 from orchestration.plan.weeks import zone as zone_of
+from orchestration.reconciling import reconcile_orphans
 from orchestration.record.copying import copy_the_record
 from orchestration.resources import Foresight
 from orchestration.schedules import schedules
@@ -31,7 +32,12 @@ def build(home: Home, profile_name: str) -> dg.Definitions:
     return dg.Definitions(
         assets=[asset for dataset in datasets for asset in of(dataset)],
         asset_checks=[check for dataset in datasets for check in (*ingest.checks(dataset), *features.checks(dataset))],
-        sensors=[*(sensor for dataset in training for sensor in sensors(dataset)), teller(), copy_the_record],
+        sensors=[
+            *(sensor for dataset in training for sensor in sensors(dataset)),
+            teller(),
+            copy_the_record,
+            reconcile_orphans,
+        ],
         schedules=[schedule for dataset in training for schedule in schedules(dataset, checkpoints, zone)],
         jobs=[
             approve_gate,

@@ -15,6 +15,7 @@ from orchestration.profile import Profile
 from orchestration.versioning import fingerprint, source_sha256
 
 RESULT = "result.json"
+JOB_FILE = "job.json"
 EVALUATE = "evaluate"
 PREMISE = "premise"
 _STAGES = "orchestration/stages"
@@ -92,10 +93,20 @@ class Job(BaseModel):
         source = source_sha256(*_SOURCES.get(self.stage, _TRAINS))
         return fingerprint({"stage": self.stage, "phase": self.phase, "source": source, "parts": parts})
 
+    def moved(self, home: Path) -> "Job":
+        """The same job in another home; its fingerprint stays."""
+
+        def there(path: Path) -> Path:
+            return home / path.relative_to(self.home)
+
+        inputs = {name: there(folder) for name, folder in self.inputs.items()}
+        places = {"home": home, "workspace": there(self.workspace), "out": there(self.out), "inputs": inputs}
+        return self.model_copy(update=places)
+
     def write(self) -> Path:
         """Put the job beside its results-to-be."""
         self.out.mkdir(parents=True, exist_ok=True)
-        path = self.out / "job.json"
+        path = self.out / JOB_FILE
         path.write_text(self.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
         return path
 

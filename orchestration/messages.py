@@ -1,4 +1,4 @@
-"""What a worker says while it works, by Dagster Pipes, one JSON line a message in a file.
+"""What a worker says while it works, by Dagster Pipes, one JSON line a message: in a file, or in its log (ADR 18).
 
 Dagster's own file reader takes a line that is only half written for a whole one and gives up; here a line counts when
 its end has come.
@@ -20,12 +20,35 @@ from orchestration.progress import Every, Listener, Progress, listeners, publish
 LOOK_EVERY_S = 0.1
 
 
-class WorkerMessages(dg.PipesMessageReader):
-    """Hands progress on while the worker works, and keeps the last message of every other type. For one worker only."""
+class Heard:
+    """Takes a worker's messages: hands progress on, and keeps the last message of every other type. For one worker."""
 
     def __init__(self, log: Any, each: Listener | None) -> None:
         self._log, self._each, self._every = log, each, Every()
         self.last: dict[str, dict[str, Any]] = {}
+
+    def take(self, message: Any, handler: dg.PipesMessageHandler) -> None:
+        """One message, once."""
+        if message["method"] != "report_custom_message":
+            handler.handle_message(message)
+            return
+        payload = message["params"]["payload"]
+        if payload.get("type") != "progress":
+            self.last[payload["type"]] = payload
+            return
+        progress = Progress(**{name: value for name, value in payload.items() if name != "type"})
+        publish(progress)
+        if self._each:
+            self._each(progress)
+        if not listeners and self._every.due(progress):
+            self._log.info(progress.line())
+
+
+class FileMessages(dg.PipesMessageReader):
+    """Reads the messages of a worker on this machine from a file. For one worker only."""
+
+    def __init__(self, heard: Heard) -> None:
+        self._heard = heard
 
     @contextmanager
     def read_messages(self, handler: dg.PipesMessageHandler) -> Iterator[dict[str, Any]]:
@@ -47,22 +70,7 @@ class WorkerMessages(dg.PipesMessageReader):
     def _read(self, path: Path, handler: dg.PipesMessageHandler, closed: threading.Event) -> None:
         with path.open(encoding="utf-8") as file:
             for line in complete_lines(file, closed):
-                message = json.loads(line)
-                if message["method"] == "report_custom_message":
-                    self._take(message["params"]["payload"])
-                else:
-                    handler.handle_message(message)
-
-    def _take(self, payload: dict[str, Any]) -> None:
-        if payload.get("type") != "progress":
-            self.last[payload["type"]] = payload
-            return
-        progress = Progress(**{name: value for name, value in payload.items() if name != "type"})
-        publish(progress)
-        if self._each:
-            self._each(progress)
-        if not listeners and self._every.due(progress):
-            self._log.info(progress.line())
+                self._heard.take(json.loads(line), handler)
 
 
 def complete_lines(file: TextIO, closed: threading.Event) -> Iterator[str]:

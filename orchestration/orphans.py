@@ -14,6 +14,7 @@ from orchestration.lock import look
 
 GRACE_S = 120.0
 """A run says it runs a moment before it takes the lock, and a moment after it has let go of it."""
+KILLED = "its process is gone and nobody holds the lock of this home: it was killed"
 RUNNING = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 
@@ -34,7 +35,7 @@ def fail_orphans(instance: dg.DagsterInstance, lock: Path, *, grace: float = GRA
     """Report them as failed, so that what waits behind them goes on; their ids."""
     dead = orphans(instance, lock, grace=grace)
     for run in dead:
-        instance.report_run_failed(run, "its process is gone and nobody holds the lock of this home: it was killed")
+        instance.report_run_failed(run, KILLED)
     return [run.run_id for run in dead]
 
 

@@ -17,13 +17,14 @@ import dagster as dg
 from orchestration import times
 from orchestration.budget import budget, spending
 from orchestration.data.datasets import Dataset
-from orchestration.dispatch import dispatch
+from orchestration.dispatch.parcels import JobParcel
+from orchestration.dispatch.send import dispatch
+from orchestration.dispatch.task import Task
 from orchestration.experiments import declaration
 from orchestration.gates.clearance import Clearance, clearance, premise_clearance
 from orchestration.home import Home
 from orchestration.jobs import DATA, EVALUATE, RESULT, Job
 from orchestration.plan.programme import load as programme
-from orchestration.profile import Profile
 from orchestration.record.opened import decisions, experiments
 from orchestration.resources import Foresight
 from orchestration.system import fusion_budget
@@ -92,7 +93,7 @@ def _cleared(foresight: Foresight, dataset: Dataset, phase: Phase) -> Clearance:
         dataset=dataset.name,
         profile=profile.name,
         standins=profile.standins,
-        weights={name: weights_now(profile, name) for name in PREMISE_WEIGHTS},
+        weights={name: profile.hash_of(name) for name in PREMISE_WEIGHTS},
     )
 
 
@@ -171,18 +172,11 @@ def job_of(
         out=foresight.home.run(dataset.name, folder),
         profile=profile,
         data_versions={stage: workspace.version(stage) for stage in DATA},
-        weights={name: weights_now(profile, name) for name in weights},
+        weights={name: profile.hash_of(name) for name in weights},
         inputs={name: job.out for name, job in trained.items()},
         input_fingerprints={name: job.fingerprint for name, job in trained.items()},
         code_commit=code_commit(),
     )
-
-
-def weights_now(profile: Profile, name: str) -> str:
-    """The hash of frozen weights: those that `foresight weights fetch` brings, or a folder of the profile's."""
-    from models import weights
-
-    return weights.sha256(name) if name in weights.NAMES else profile.weights.sha256(name)
 
 
 def result_of(context: dg.AssetExecutionContext, job: Job, *, by_cells: bool = False) -> tuple[dict[str, Any], bool]:
@@ -199,11 +193,9 @@ def result_of(context: dg.AssetExecutionContext, job: Job, *, by_cells: bool = F
     if not by_cells:
         _clear_other(job)
     began = time.monotonic()
-    with spending.reserved(job, context.run_id, context.log) as held:
-        path = job.model_copy(update={"allowed_s": held.left()}).write()
-        command = f"python -m orchestration.worker {job.stage} --job {path}"
-        result = dispatch(context, command, cwd=job.home, each=held.progress, left=held.left)
-    result = {**result, "fingerprint": job.fingerprint}
+    work, where = spending.work_of(job), job.profile.dispatch
+    task = Task(work, job.stage, where.needs(job.stage), JobParcel(work, job), spending.Paid(job, context.log))
+    result = {**dispatch(context, task, where), "fingerprint": job.fingerprint}
     times.note(Home(job.home), job.dataset, context.asset_key.path[-1], time.monotonic() - began)
     part = job.out / f"{RESULT}.part"
     part.write_text(json.dumps(result, indent=1), encoding="utf-8")

@@ -17,6 +17,7 @@ from models.encoders.registry import Precision
 from models.fusion.config import NAMED, Kind, QueryMode, sizes_of
 from models.pretrained import LTX_PARTS, find, hub_folder
 from models.provenance import WeightsError, require_pinned
+from orchestration.dispatch.needs import Dispatch
 from orchestration.home import REPOSITORY
 from orchestration.versioning import weights_hashes, weights_sha256
 
@@ -244,6 +245,7 @@ class Profile(Part):
     phase3: Training
     evaluation: Evaluating
     budget: Budget
+    dispatch: Dispatch = Dispatch()
     workers: Workers = Workers()
 
     @model_validator(mode="after")
@@ -264,6 +266,16 @@ class Profile(Part):
     def training(self, phase: int) -> Training:
         """The recipe numbers of a phase."""
         return getattr(self, f"phase{phase}")
+
+    def hash_of(self, name: str) -> str:
+        """The sha256 of frozen weights: those that `foresight weights fetch` brings, or a folder of this profile's.
+
+        Raises:
+            ProfileError: they are not here, or not what is pinned.
+        """
+        from models import weights
+
+        return weights.sha256(name) if name in weights.NAMES else self.weights.sha256(name)
 
 
 @contextmanager

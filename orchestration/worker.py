@@ -1,8 +1,9 @@
-"""The one door to a worker: `python -m orchestration.worker STAGE [--job FILE]` (design §2).
+"""The one door to a worker: `python -m orchestration.worker STAGE [--job FILE | --bundle KEY]` (design §2).
 
-A stage of dvc.yaml reads ./params.yaml of the workspace it stands in; every other stage reads a typed job file. Both
-print plain progress lines and, when Dagster started them, report by Pipes. The last message carries the result:
-without it the work is not trusted.
+A stage of dvc.yaml reads ./params.yaml of the workspace it stands in; every other stage reads a typed job file. On a
+machine that shares no disk with the orchestration both come out of a bundle in S3 (ADR 18). All print plain progress
+lines and, when Dagster started them, report by Pipes. The last message carries the result: without it the work is not
+trusted.
 """
 
 import argparse
@@ -75,13 +76,15 @@ def main(arguments: list[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m orchestration.worker", description=__doc__)
     parser.add_argument("stage", choices=STAGES)
-    parser.add_argument("--job", type=Path, help="the typed job file; a stage of dvc.yaml reads ./params.yaml instead")
+    told = parser.add_mutually_exclusive_group()
+    told.add_argument("--job", type=Path, help="the typed job file; a stage of dvc.yaml reads ./params.yaml instead")
+    told.add_argument("--bundle", help="the key of what an orchestration elsewhere put into $FORESIGHT_OBJECTS")
     given = parser.parse_args(arguments)
     _end_with_dispatcher()
     pipes = _pipes()
     reporter = Reporter(given.stage, pipes)
     try:
-        reporter.result(importlib.import_module(STAGES[given.stage]).run(given.stage, given.job, reporter))
+        reporter.result(_work(given.stage, given.job, given.bundle, reporter))
     except Exception as error:
         if not _ours(error):
             traceback.print_exc()
@@ -92,6 +95,16 @@ def main(arguments: list[str] | None = None) -> int:
         if pipes:
             pipes.close()
     return 0
+
+
+def _work(stage: str, job: Path | None, bundle: str | None, reporter: Reporter) -> dict[str, Any]:
+    """The stage's result; out of a bundle, it is in S3 when this returns."""
+    work = importlib.import_module(STAGES[stage]).run
+    if bundle is None:
+        return work(stage, job, reporter)
+    from orchestration.dispatch import scratch
+
+    return scratch.run(stage, bundle, reporter, work)
 
 
 def _end_with_dispatcher() -> None:
@@ -115,7 +128,11 @@ def _pipes() -> Any | None:
     """The channel to Dagster, when it started this process."""
     from dagster_pipes import PipesEnvVarParamsLoader, open_dagster_pipes
 
-    return open_dagster_pipes() if PipesEnvVarParamsLoader().is_dagster_pipes_process() else None
+    if not PipesEnvVarParamsLoader().is_dagster_pipes_process():
+        return None
+    from orchestration.messages_out import WholeLines
+
+    return open_dagster_pipes(message_writer=WholeLines())
 
 
 def _ours(error: Exception) -> bool:

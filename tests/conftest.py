@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 from tests.postgres import database, new_database, postgres  # noqa: F401  fixtures
-from tests.s3 import objects, s3_server  # noqa: F401  fixtures
+from tests.s3 import objects  # noqa: F401  fixtures
+from tests.stack.remote import remote, remote_made  # noqa: F401  fixtures
+from tests.stack.servers import (  # noqa: F401  fixtures
+    mlflow,
+    mlflow_server,
+    ray_cluster,
+    ray_nodes,
+    s3,
+    s3_server,
+    server_folder,
+)
 
 REPOSITORY = Path(__file__).parent.parent
 os.environ |= {

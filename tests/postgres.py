@@ -2,98 +2,60 @@
 
 import contextlib
 import itertools
-import os
-import pwd
+import secrets
 import shutil
-import signal
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import pytest
-import sqlalchemy as sa
 
-LACKING = "no PostgreSQL server here: install Debian's package `postgresql`"
-BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
-PATIENCE_S = 60
+from infra.processes import free_ports
+from infra.stack import postgres as servers
 
 
-@dataclass(frozen=True)
-class Server:
-    """A running server and its folder."""
+@dataclass
+class Postgres:
+    """A running server that can be restarted; clients keep their addresses and passwords."""
 
-    process: psutil.Process
     folder: Path
-    url: sa.URL
+    port: int
+    password: str
+    held: contextlib.ExitStack
+    running: servers.Postgres
 
     def database(self, name: str) -> str:
         """A new, empty database; its URL."""
-        engine = sa.create_engine(self.url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE {name}")
-        return self.url.set(database=name).render_as_string(hide_password=False)
+        return self.running.database(name).render_as_string(hide_password=False)
+
+    def stop(self) -> None:
+        """End it; whoever is connected is cut off."""
+        self.held.close()
+
+    def start(self) -> None:
+        """Start it again over what it left."""
+        self.running = self.held.enter_context(servers.serving(self.folder, self.port, self.password, durable=False))
 
     def limit_files(self, size: str) -> None:
         """No session from now on can make a file larger than so many bytes, or `unlimited`."""
-        command = ["prlimit", "--pid", str(self.process.pid), f"--fsize={size}:"]
-        subprocess.run(command, user=_user(), check=True)
-
-
-def _user() -> str | None:
-    """PostgreSQL refuses root: the package's own user then."""
-    return None if os.geteuid() else "postgres"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        command = ["prlimit", "--pid", str(self.running.server.process.pid), f"--fsize={size}:"]
+        subprocess.run(command, user=servers.owner(), check=True)
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[Server]:
+def serving() -> Iterator[Postgres]:
     """Start a server on loopback, and end it with all it started."""
-    if not BINARIES:
-        pytest.skip(LACKING)
-    folder, user, port = Path(tempfile.mkdtemp(prefix="foresight-pg-")), _user(), _free_port()
-    if user:
-        shutil.chown(folder, user)
-    data, log, name = folder / "data", folder / "log", user or pwd.getpwuid(os.geteuid()).pw_name
-    initdb = [BINARIES[-1] / "initdb", "-D", data, "--auth=trust", "--encoding=UTF8", "--no-sync", "--wal-segsize=1"]
-    subprocess.run(initdb, user=user, cwd=folder, check=True, capture_output=True)
-    settings = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": folder, "fsync": "off"}
-    options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
-    with log.open("w") as said:
-        server = psutil.Popen(
-            [BINARIES[-1] / "postgres", "-D", data, *options], user=user, cwd=folder, stdout=said, stderr=said
-        )
+    if servers.lacking():
+        pytest.skip(servers.lacking())
+    folder, (port,), password = Path(tempfile.mkdtemp(prefix="foresight-pg-")), free_ports(1), secrets.token_urlsafe()
     try:
-        url = sa.URL.create("postgresql+psycopg", username=name, host="127.0.0.1", port=port, database="postgres")
-        _wait(url, server, log)
-        yield Server(server, folder, url)
+        with contextlib.ExitStack() as held:
+            running = held.enter_context(servers.serving(folder, port, password, durable=False))
+            yield Postgres(folder, port, password, held, running)
     finally:
-        children = server.children(recursive=True)
-        server.send_signal(signal.SIGINT)  # SIGTERM would wait for whoever is still connected
-        server.wait(PATIENCE_S)
-        assert not psutil.wait_procs(children, timeout=PATIENCE_S)[1]
         shutil.rmtree(folder)
-
-
-def _wait(url: sa.URL, server: psutil.Popen, log: Path) -> None:
-    engine, deadline = sa.create_engine(url, poolclass=sa.NullPool), time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            engine.connect().close()
-            return
-        except sa.exc.OperationalError:
-            assert server.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, f"PostgreSQL does not answer: {log.read_text()}"
-            time.sleep(0.1)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.stack)])
@@ -105,14 +67,14 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
+def postgres() -> Iterator[Postgres]:
     """One server for the session."""
     with serving() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def new_database(postgres: Server) -> Callable[[], str]:
+def new_database(postgres: Postgres) -> Callable[[], str]:
     """Call it for the URL of a database of one's own."""
     names = (f"test_{number}" for number in itertools.count())
     return lambda: postgres.database(next(names))

@@ -23,6 +23,7 @@ from orchestration.budget.reservations import (
     FORECAST,
     FUZZ,
     OPEN,
+    RESUME,
     STATES,
     Approval,
     Book,
@@ -94,6 +95,31 @@ class Ledger:
             self._append(connection, at, key, "reserve", **asked)
             self._warn(connection, at, book.total() + wanted.gpu_hours)
             return wanted
+
+    def resume(self, key: str) -> Reservation:
+        """Take up a reservation that expired while its worker went on: it holds its hours again, if they still fit.
+
+        Raises:
+            BudgetRefused: they do not.
+        """
+        with self._store.write() as connection:
+            book = _book(connection)
+            one = _find(book, key)
+            if one.state in OPEN:
+                return one
+            if one.state != "expired" or one.committed_at is None:
+                raise LedgerError(f"{key} is {one.state}: only what expired at work can be taken up again")
+            del book.held[key]
+            self._fits(book, replace(one, state="committed"))
+            at = store.now(connection, self._clock())
+            self._append(connection, at, key, f"{RESUME} {one.silences}")
+            connection.execute(store.heartbeats.insert().values(key=key, at=store.stamp(at)))
+            return _find(_book(connection, key), key)
+
+    def attempts(self, work: str) -> list[Reservation]:
+        """The reservations of one work, in the order they were made."""
+        with self._store.read() as connection:
+            return _book(connection).attempts().get(work, [])
 
     def granted(self, work: str) -> float | None:
         """The hours that a person has approved for work that stopped, as far as they are not used."""
@@ -255,8 +281,9 @@ class Ledger:
             alive = max(started, heard.get(one.key, started))
             if at - alive > self._silence:
                 hours = hours_between(one.committed_at, alive)
-                self._append(connection, at, one.key, "expire", wall_hours=hours)
-                book.held[one.key] = replace(one, state="expired", wall_hours=hours)
+                step = "expire" if not one.silences else f"expire {one.silences + 1}"
+                self._append(connection, at, one.key, step, wall_hours=hours)
+                book.held[one.key] = replace(one, state="expired", wall_hours=hours, silences=one.silences + 1)
                 closed.append(one.key)
         return closed
 
@@ -310,7 +337,8 @@ def _find(book: Book, key: str) -> Reservation:
 
 
 def _same(one: Reservation, asked: dict[str, Any]) -> Reservation:
-    changed = [name for name, value in asked.items() if getattr(one, name) != value]
+    # Who asks is no part of it: two that ask for the same work at once share one reservation, in the name of the first.
+    changed = [name for name, value in asked.items() if name != "person" and getattr(one, name) != value]
     if changed:
         raise LedgerError(f"{one.key} is reserved with other {', '.join(changed)}: another run needs another key")
     return one

@@ -24,6 +24,7 @@ STATES: dict[str, State] = {
 OPEN = ("reserved", "committed")
 APPROVE = "approve"
 FORECAST = "forecast"
+RESUME = "resume"
 FUZZ = 1e-9  # hours are sums of floats: 80 reserved as 8 x 10 must fit a cap of 80
 _ASKED = ("phase", "device", "gpus", "max_hours", "experiment", "person")
 _APPROVED = ("work", "hours", "by", "why", "attempts")
@@ -60,6 +61,8 @@ class Reservation:
     ended: Ending | None = None
     """How a settled run ended; None where its row does not say."""
     foreseen: tuple[Foreseen, ...] = ()
+    silences: int = 0
+    """How often it expired."""
 
     @property
     def work(self) -> str:
@@ -156,6 +159,11 @@ def read(rows: Iterable[Mapping[str, Any]]) -> Book:
             book.held[key] = replace(book.held[key], foreseen=(*book.held[key].foreseen, seen))
         elif step == "commit":
             book.held[key] = replace(book.held[key], state="committed", committed_at=at)
+        elif step.startswith(RESUME):
+            book.held[key] = replace(book.held[key], state="committed", wall_hours=0.0)
+        elif step.startswith("expire"):
+            one = book.held[key]
+            book.held[key] = replace(one, state="expired", wall_hours=row["wall_hours"], silences=one.silences + 1)
         else:
             used, ended = row.get("wall_hours", 0.0), row.get("ended")
             book.held[key] = replace(book.held[key], state=STATES[step], wall_hours=used, ended=ended)

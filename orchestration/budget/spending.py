@@ -2,7 +2,8 @@
 (design §8).
 
 A key is new for each attempt, so a retry is paid for by itself; a dispatcher that dies leaves a reservation that
-expires. A dispatcher gives signs of life for as long as it lives, whether its worker has something to tell or not.
+expires, or that the next one takes over with the worker that still runs (ADR 18). A dispatcher gives signs of life for
+as long as it lives, whether its worker has something to tell or not.
 """
 
 import getpass
@@ -10,10 +11,13 @@ import logging
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestration.budget.allowance import StoppedAtReservation, countdown
+from orchestration.dispatch.attempts import number
+from orchestration.dispatch.task import Detached
 from orchestration.home import Home
 from orchestration.jobs import EVALUATE, Job
 from orchestration.progress import Progress
@@ -21,7 +25,7 @@ from orchestration.stages.training import ARMS
 
 if TYPE_CHECKING:
     from orchestration.budget.ledger import Ledger
-    from orchestration.budget.reservations import Ending
+    from orchestration.budget.reservations import Ending, Reservation
 
 BEAT_S = 10.0
 HOUR_S = 3600.0
@@ -30,29 +34,53 @@ HOUR_S = 3600.0
 class Held:
     """The hours of one run while it goes on."""
 
-    def __init__(self, ledger: "Ledger", key: str, hours: float, log: logging.Logger) -> None:
-        self.key, self.hours = key, hours
+    def __init__(self, ledger: "Ledger", one: "Reservation", run: str, log: logging.Logger) -> None:
+        self.key, self.hours, self.gpus = one.key, one.max_hours, one.gpus
         self.lost = ""
         """Why the reservation is no longer this run's, if so."""
-        self._ledger, self._log, self._left = ledger, log, countdown(hours * HOUR_S)
+        self.began_at = one.committed_at
+        """When its hours began to tick, by the ledger's clock; None while its worker waits for a machine."""
+        self._ledger, self._run, self._log, self._used = ledger, run, log, None
+        left = self.hours if one.committed_at is None else ledger.heartbeat(self.key)
+        self._left = countdown(left * HOUR_S)
         self._reached = self._told = (0, 0)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self._thread.start()
 
+    def began(self) -> None:
+        """The worker has started: the hours tick from now. Said again it changes nothing."""
+        if self.began_at is None:
+            self.began_at = self._ledger.commit(self.key, run=self._run).committed_at
+            self._left = countdown(self.hours * HOUR_S)
+
     def left(self) -> float:
-        """Seconds until the run must have ended."""
-        return 0.0 if self.lost else self._left()
+        """Seconds until the run must have ended; all of them while it has not begun."""
+        if self.lost:
+            return 0.0
+        return self._left() if self.began_at else self.hours * HOUR_S
 
     def progress(self, progress: Progress) -> None:
         """Take how far the worker has come; the next sign of life says so."""
         self._reached = position(progress) or self._reached
 
-    def end(self) -> float:
-        """No further sign of life; the wall-clock hours that were used."""
+    def used(self, seconds: float) -> None:
+        """What the worker took, where that is known better than by watching it: it ended while nobody did."""
+        self._used = seconds / HOUR_S
+
+    def silent(self) -> None:
+        """No further sign of life."""
         self._over.set()
         self._thread.join()
-        return self.hours - self._left() / HOUR_S
+
+    def end(self, ended: "Ending") -> None:
+        """Settle what was used; hours that never began are free again."""
+        self.silent()
+        if self.began_at is None and self._used is None:
+            self._ledger.release(self.key)
+            return
+        self.began()
+        self._ledger.settle(self.key, self.hours - self._left() / HOUR_S if self._used is None else self._used, ended)
 
     def _beat(self) -> None:
         from orchestration.budget.ledger import LedgerError
@@ -72,8 +100,14 @@ class Held:
 
 
 @contextmanager
-def reserved(job: Job, attempt: str, log: logging.Logger) -> Iterator[Held]:
-    """Hold the job's hours for the length of a `with`.
+def reserved(
+    job: Job, attempt: str, log: logging.Logger, *, gpus: int | None = None, waits: bool = False
+) -> Iterator[Held]:
+    """Hold the job's hours for the length of a `with`; one that was left open under this attempt is taken over.
+
+    Args:
+        gpus: how many, where it is not what the profile's budget says.
+        waits: the worker may have to wait for a machine, and its hours tick only when `began` is called.
 
     Raises:
         BudgetRefused: the hours do not fit the phase's cap, or wait for a person; nothing was dispatched.
@@ -83,22 +117,30 @@ def reserved(job: Job, attempt: str, log: logging.Logger) -> Iterator[Held]:
 
     home, budget = Home(job.home), job.profile.budget
     ledger, work = opened.ledger(home), work_of(job)
-    key, hours = f"{work}/{attempt[:8]}", ledger.granted(work) or budget.max_hours
-    ledger.reserve(
-        key,
-        phase=job.phase,
-        gpus=budget.gpus,
-        max_hours=hours,
-        device=job.profile.device,
-        experiment=str(job.out.relative_to(home.run(job.dataset, "."))),
-        person=person(),
-    )
-    ledger.commit(key, run=attempt)
-    ended: Ending = "failed"
-    held = Held(ledger, key, hours, log)
+    key = f"{work}/{attempt[:8]}"
+    one = next((one for one in ledger.attempts(work) if one.key == key), None)
+    if one is None:
+        one = ledger.reserve(
+            key,
+            phase=job.phase,
+            gpus=budget.gpus if gpus is None else gpus,
+            max_hours=ledger.granted(work) or budget.max_hours,
+            device=job.profile.device,
+            experiment=str(job.out.relative_to(home.run(job.dataset, "."))),
+            person=person(),
+        )
+    elif one.state == "expired":
+        one = ledger.resume(key)
+    ended: Ending | None = "failed"
+    held = Held(ledger, one, attempt, log)
     try:
+        if not waits:
+            held.began()
         yield held
         ended = "done"
+    except Detached:
+        ended = None  # the worker may go on: its hours stay held until somebody takes it up, or they expire
+        raise
     except StoppedAtReservation as error:
         if held.lost:
             raise StoppedAtReservation(f"{error}: {held.lost}; run it again") from None
@@ -107,7 +149,27 @@ def reserved(job: Job, attempt: str, log: logging.Logger) -> Iterator[Held]:
             f"{error}; `foresight budget approve {work} --hours H --by NAME --why REASON`, then run again"
         ) from None  # whoever shows an error shows the first one of a chain, and this one says what to do
     finally:
-        ledger.settle(key, held.end(), ended)
+        held.end(ended) if ended else held.silent()
+
+
+@dataclass(frozen=True)
+class Paid:
+    """The hours of a job in the ledger, one reservation for each of its attempts."""
+
+    job: Job
+    log: logging.Logger
+    booked = True
+
+    def last(self) -> "Reservation | None":
+        """The newest reservation of an attempt that has a number."""
+        from orchestration.record import opened
+
+        known = opened.ledger(Home(self.job.home)).attempts(work_of(self.job))
+        return next((one for one in reversed(known) if number(one.key)), None)
+
+    def hold(self, attempt: str, *, gpus: int | None = None, waits: bool = False) -> AbstractContextManager[Held]:
+        """See `reserved`."""
+        return reserved(self.job, attempt, self.log, gpus=gpus, waits=waits)
 
 
 def work_of(job: Job) -> str:

@@ -14,7 +14,11 @@ import dagster as dg
 from orchestration import times
 from orchestration.data.datasets import Dataset
 from orchestration.data.workspace import CLIPS, Workspace
-from orchestration.dispatch import dispatch
+from orchestration.dispatch.needs import Dispatch
+from orchestration.dispatch.parcels import DataParcel, data_work
+from orchestration.dispatch.send import dispatch
+from orchestration.dispatch.task import Task
+from orchestration.dispatch.unpaid import Unpaid
 from orchestration.resources import Foresight
 
 
@@ -26,7 +30,7 @@ def make(context: dg.AssetExecutionContext, foresight: Foresight, dataset: Datas
     if made:
         began = time.monotonic()
         _clear(workspace, stage)
-        result = dispatch(context, workspace.command(stage), cwd=workspace.root)
+        result = dispatch(context, _task(foresight, dataset, workspace, stage), _where(foresight, stage))
         workspace.commit(stage)
         times.note(foresight.home, dataset.name, stage, time.monotonic() - began)
         summary.parent.mkdir(parents=True, exist_ok=True)
@@ -40,6 +44,16 @@ def make(context: dg.AssetExecutionContext, foresight: Foresight, dataset: Datas
     return dg.MaterializeResult(
         data_version=dg.DataVersion(workspace.version(stage)), metadata=_metadata(workspace, stage, made, said)
     )
+
+
+def _task(foresight: Foresight, dataset: Dataset, workspace: Workspace, stage: str) -> Task:
+    work, needs = data_work(workspace, dataset.name, stage), foresight.profile.dispatch.needs(stage)
+    return Task(work, stage, needs, DataParcel(work, foresight.home, workspace, stage), Unpaid(needs.max_hours))
+
+
+def _where(foresight: Foresight, stage: str) -> Dispatch:
+    """Raw clips are made where their source lies, which is here."""
+    return Dispatch() if stage == CLIPS else foresight.profile.dispatch
 
 
 def fresh(workspace: Workspace, dataset: Dataset, stage: str) -> bool:

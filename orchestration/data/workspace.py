@@ -164,7 +164,8 @@ class Workspace:
     def params(self, stage: str) -> dict[str, Any]:
         """The parameters of a stage, as params.yaml has them now."""
         now = yaml.safe_load((self.root / "params.yaml").read_text(encoding="utf-8"))
-        return {name: _dotted(now, name) for name in stages(self.root / "dvc.yaml")[stage].get("params", [])}
+        names = [CLIPS] if stage == CLIPS else stages(self.root / "dvc.yaml")[stage].get("params", [])
+        return {name: _dotted(now, name) for name in names}
 
     def version(self, stage: str) -> str:
         """The hash DVC keeps for a stage's outs: the Dagster DataVersion of its asset.

@@ -9,9 +9,8 @@ import dagster as dg
 import pytest
 import yaml
 
-from orchestration import phase_stage
-from orchestration.data import data_stage
 from orchestration.data.datasets import GENERATED, Dataset
+from orchestration.dispatch import local
 from orchestration.home import REPOSITORY, Home
 from orchestration.jobs import PREMISE
 from orchestration.profile import PROFILES
@@ -23,7 +22,7 @@ DATASET = Dataset(GENERATED, GENERATED)
 
 
 class Workers:
-    """Takes the place of `dispatch`: writes what a stage would leave, and remembers what it was asked for."""
+    """Takes the place of a process: writes what a stage would leave, and remembers what it was asked for."""
 
     def __init__(self) -> None:
         self.commands: list[str] = []
@@ -64,8 +63,7 @@ class Workers:
 @pytest.fixture
 def workers(monkeypatch):
     made = Workers()
-    monkeypatch.setattr(data_stage, "dispatch", made)
-    monkeypatch.setattr(phase_stage, "dispatch", made)
+    monkeypatch.setattr(local, "run", made)
     monkeypatch.setattr(mirror, "to_mlflow", lambda *_: [])
     return made
 

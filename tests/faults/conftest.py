@@ -1,10 +1,14 @@
-"""A home whose gate path can be killed, and what stands in its record."""
+"""A home whose gate path can be killed, what stands in its record, and the row that each fault's test fills in."""
+
+from collections.abc import Iterator
 
 import pytest
 
 from orchestration.record.decisions import DecisionLog
 from orchestration.record.store import Store
+from tests.faults.figures import PROPERTY
 from tests.faults.nodes import nodes  # noqa: F401  a fixture
+from tests.faults.rows import FaultRow
 
 
 class Record:
@@ -41,3 +45,24 @@ def machine(tmp_path, monkeypatch):
 @pytest.fixture
 def record(machine) -> Record:
     return Record(machine.home)
+
+
+@pytest.fixture
+def fault_row(request: pytest.FixtureRequest) -> Iterator[FaultRow]:
+    """The row of a test that is marked `fault("its name")`; what the test leaves unsaid or finds wrong fails it."""
+    row = FaultRow(request.node.get_closest_marker("fault").args[0])
+    yield row
+    request.node.user_properties.append((PROPERTY, row.document()))
+    if request.node.stash.get(PASSED, False):
+        assert not row.wrong(), f"{row.fault}: {row.wrong()}"
+
+
+PASSED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
+    report = yield
+    if call.when == "call":
+        item.stash[PASSED] = report.passed
+    return report

@@ -132,10 +132,10 @@ def test_a_full_disk_under_postgresql_likewise(postgres, new_database):
 DISPATCHES = """
 import dagster as dg, sys
 from pathlib import Path
-from orchestration.dispatch import dispatch
+from orchestration.dispatch.local import run
 @dg.asset
 def thing(context: dg.AssetExecutionContext):
-    dispatch(context, f"{sys.executable} worker.py", cwd=Path.cwd())
+    run(context, f"{sys.executable} worker.py", cwd=Path.cwd())
 dg.materialize([thing])
 """
 WORKS = """

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from models.data.video import write_lossless
-from orchestration.dispatch import worker_environment
+from orchestration.dispatch.local import worker_environment
 from tests.models.data.clips import folder_bytes, make_row, rectangles, write_manifest
 from tests.stack.conftest import foresight
 

@@ -1,7 +1,7 @@
-"""Send a command to a worker and bring its messages back (design §2: one door to a worker).
+"""A worker on this machine: a process in a group of its own (design §2: one door to a worker).
 
-Locally a worker is a subprocess in its own process group. A worker that exits 0 without its final message has failed;
-one that exits 3 refused to go on, and says why.
+It lives and dies with the run that started it. A worker that exits 0 without its final message has failed; one that
+exits 3 refused to go on, and says why.
 """
 
 import os
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from typing import Any
 import dagster as dg
 
 from orchestration.budget.allowance import StoppedAtReservation, to_end
+from orchestration.dispatch.task import DispatchError, Left, WorkerRefused
 from orchestration.home import REPOSITORY
-from orchestration.messages import WorkerMessages
+from orchestration.messages import FileMessages, Heard
 from orchestration.progress import Listener
 from orchestration.worker import DISPATCHER
 
@@ -29,23 +30,13 @@ LOOK_S = 1.0
 TAIL_LINES = 12
 
 
-class DispatchError(RuntimeError):
-    """A worker that failed, with the reason it gave."""
-
-
-class WorkerRefused(DispatchError):
-    """A worker that would not go on (exit 3), with the reason it gave."""
-
-    exit_code = 3
-
-
-def dispatch(
+def run(
     context: dg.AssetExecutionContext,
     command: str,
     *,
     cwd: Path,
     each: Listener | None = None,
-    left: Callable[[], float] | None = None,
+    left: Left | None = None,
 ) -> dict[str, Any]:
     """Run `command` in `cwd`; the `result` of the worker's final message, and `worker_seconds`, the process's own time.
 
@@ -56,10 +47,10 @@ def dispatch(
         WorkerRefused: it would not go on.
         StoppedAtReservation: its time was up, by its own word or because it was ended.
     """
-    messages = WorkerMessages(context.log, each)
+    heard = Heard(context.log, each)
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
-        dg.open_pipes_session(context, dg.PipesTempFileContextInjector(), messages) as session,
+        dg.open_pipes_session(context, dg.PipesTempFileContextInjector(), FileMessages(heard)) as session,
     ):
         began = time.monotonic()
         bootstrap = {**session.get_bootstrap_env_vars(), DISPATCHER: str(os.getpid())}
@@ -71,16 +62,16 @@ def dispatch(
     if tail:
         sys.stderr.writelines(tail)
     if code != 0:
-        said = messages.last.get("failed", {})
+        said = heard.last.get("failed", {})
         why = said.get("error") or (tail[-1].strip() if tail else "it said nothing")
         if code == StoppedAtReservation.exit_code:
             raise StoppedAtReservation(why) if said.get("kind") == StoppedAtReservation.__name__ else WorkerRefused(why)
         raise DispatchError(f"`{command}` in {cwd} ended with {_ending(code)}: {why}")
-    if "result" not in messages.last:
+    if "result" not in heard.last:
         raise DispatchError(
             f"`{command}` in {cwd} exited 0 without its final message; its work is not trusted: run it again"
         )
-    return {**messages.last["result"]["result"], "worker_seconds": round(seconds, 3)}
+    return {**heard.last["result"]["result"], "worker_seconds": round(seconds, 3)}
 
 
 def worker_environment() -> dict[str, str]:
@@ -95,7 +86,7 @@ def worker_environment() -> dict[str, str]:
     }
 
 
-def _run(command: str, cwd: Path, env: Mapping[str, str], errors: Any, left: Callable[[], float] | None = None) -> int:
+def _run(command: str, cwd: Path, env: Mapping[str, str], errors: Any, left: Left | None = None) -> int:
     """The exit status; whatever ends this process on the way ends the worker and its children too."""
     try:
         process = subprocess.Popen(shlex.split(command), cwd=cwd, env=dict(env), stderr=errors, start_new_session=True)
@@ -107,7 +98,7 @@ def _run(command: str, cwd: Path, env: Mapping[str, str], errors: Any, left: Cal
         end_group(process)
 
 
-def _wait(process: "subprocess.Popen[Any]", command: str, left: Callable[[], float]) -> int:
+def _wait(process: "subprocess.Popen[Any]", command: str, left: Left) -> int:
     early = to_end(left())
     while process.poll() is None:
         if left() <= early:

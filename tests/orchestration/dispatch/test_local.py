@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from orchestration.budget.allowance import StoppedAtReservation, countdown
-from orchestration.dispatch import DispatchError, WorkerRefused, dispatch
+from orchestration.dispatch.local import run as dispatch
+from orchestration.dispatch.task import DispatchError, WorkerRefused
 from orchestration.progress import Progress
 
 WORKER = """
@@ -95,7 +96,7 @@ def test_two_dispatches_each_get_their_own_messages(tmp_path):
 
 
 def test_whoever_ends_the_dispatcher_ends_the_worker_and_its_children(tmp_path, monkeypatch):
-    from orchestration import dispatch as module
+    from orchestration.dispatch import local as module
 
     started, real = threading.Event(), module.subprocess.Popen
     processes = []

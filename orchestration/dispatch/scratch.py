@@ -1,0 +1,154 @@
+"""The worker's end: a home of its own for the length of one attempt, on a machine that shares no disk (ADR 18).
+
+It lays out what the bundle names, runs the stage through the same door as everywhere, sends back the files that the
+stage made or changed, and then the final message. What it leaves before that message is never taken for a result.
+Its credentials are its machine's own; none comes with the work.
+"""
+
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestration.dispatch.bundle import Bundle, BundleError, Done, place, read
+from orchestration.dispatch.partial import fetch, kept
+from orchestration.home import Home
+from orchestration.jobs import Job
+
+if TYPE_CHECKING:
+    from orchestration.data.workspace import Workspace
+    from orchestration.objects.store import ObjectStore
+
+Stage = Callable[[str, Path | None, Any], dict[str, Any]]
+
+
+def run(stage: str, key: str, reporter: Any, work: Stage) -> dict[str, Any]:
+    """Do one attempt's work; the stage's result, which is in S3 when this returns.
+
+    Raises:
+        BundleError: the bundle is none, or not for this worker.
+        ObjectError: S3 is away, or holds other bytes than were put.
+    """
+    from orchestration.objects.store import open_store
+
+    began, url = time.monotonic(), Home.find().objects
+    if url is None:
+        raise BundleError(f"{key}: this worker knows no objects; set FORESIGHT_OBJECTS where it runs")
+    store = open_store(url)
+    bundle = read(store.get_bytes(key), key)
+    if bundle.stage != stage:
+        raise BundleError(f"{key}: a bundle of the stage {bundle.stage}, not of {stage}")
+    _end_by(bundle.allowed_s)
+    with tempfile.TemporaryDirectory(prefix="foresight-") as folder, _home(Path(folder).resolve()) as home:
+        job = lay_out(store, bundle, home)
+        path = _write(job, time.monotonic() - began) if job else None
+        laid = listing(home.runs)  # the job file among them: its paths are this worker's, and stay here
+        with kept(store, place(bundle.work, "partial"), job.out) if job else nullcontext():
+            result = work(stage, path, reporter)
+        made = send_back(store, bundle, home, laid)
+        seconds = time.monotonic() - began
+        _put_done(store, Done(work=bundle.work, home=str(home.root), seconds=seconds, result=result, **made))
+    return result
+
+
+def _write(job: Job, spent: float) -> Path:
+    """The job file; what laying out took is gone from the time that the stage may take."""
+    left = None if job.allowed_s is None else max(0.0, job.allowed_s - spent)
+    return job.model_copy(update={"allowed_s": left}).write()
+
+
+def lay_out(store: "ObjectStore", bundle: Bundle, home: Home) -> Job | None:
+    """Make the home what the orchestration's is, as far as the work needs it; the job, where it is typed work.
+
+    Raises:
+        BundleError: the data or the weights here are not those that the work was asked for with.
+    """
+    from orchestration.objects.folders import pull_folder
+
+    for folder, prefix in bundle.folders.items():
+        pull_folder(store, prefix, home.root / folder)
+    workspace = _workspace(bundle, home)
+    workspace.open(bundle.files)
+    workspace.pull(bundle.pull)
+    os.chdir(workspace.root)
+    if bundle.job is None:
+        return None
+    job = bundle.job.moved(home.root)
+    _require("data", {name: workspace.version(name) for name in job.data_versions}, job.data_versions)
+    _require("weights", {name: job.profile.hash_of(name) for name in job.weights}, job.weights)
+    fetch(store, place(bundle.work, "partial"), job.out)
+    return job
+
+
+def send_back(store: "ObjectStore", bundle: Bundle, home: Home, laid: dict[str, tuple[int, int]]) -> dict[str, Any]:
+    """Send what the stage made or changed, beside what was laid out; what the final message says of it."""
+    from orchestration.objects.folders import push_folder
+
+    if bundle.job is None:
+        workspace = _workspace(bundle, home)
+        workspace.commit(bundle.stage)
+        return {"lock": workspace.row(bundle.stage)}
+    made = home.root / "made"
+    made.mkdir()
+    for name in (name for name, seen in listing(home.runs).items() if laid.get(name) != seen):
+        (made / name).parent.mkdir(parents=True, exist_ok=True)
+        os.link(home.runs / name, made / name)
+    return {"manifest": push_folder(store, made, place(bundle.work, "result"))}
+
+
+def listing(folder: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of each file below a folder: enough to see which of them a stage wrote."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(p.relative_to(folder)): (p.stat().st_size, p.stat().st_mtime_ns) for p in files}
+
+
+def _workspace(bundle: Bundle, home: Home) -> "Workspace":
+    from orchestration.data.workspace import Workspace, remote_of
+
+    return Workspace(home.root / bundle.workspace, remote_of(home))
+
+
+def _put_done(store: "ObjectStore", done: Done) -> None:
+    """The first final message stands: another attempt of the same work, thought dead, says the same."""
+    from orchestration.objects.store import ObjectTaken
+
+    key = place(done.work, "done.json")
+    try:
+        store.put_bytes(done.model_dump_json(by_alias=True).encode(), key, only_if_absent=True)
+    except ObjectTaken:
+        print(f"{key}: another attempt of this work was first; its result stands", flush=True)
+
+
+def _end_by(allowed_s: float | None) -> None:
+    """The kernel ends this process when its time is up, whatever it hangs in and whoever still watches it."""
+    if allowed_s is not None:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, allowed_s)
+
+
+@contextmanager
+def _home(root: Path) -> Iterator[Home]:
+    """A home for the length of a `with`; the process stands where it stood afterwards."""
+    before, stood = os.environ.get("FORESIGHT_HOME"), Path.cwd()
+    os.environ["FORESIGHT_HOME"] = str(root)
+    try:
+        yield Home(root)
+    finally:
+        os.chdir(stood)
+        os.environ.pop("FORESIGHT_HOME")
+        if before is not None:
+            os.environ["FORESIGHT_HOME"] = before
+
+
+def _require(what: str, here: dict[str, str], asked: dict[str, str]) -> None:
+    other = sorted(name for name in asked if here[name] != asked[name])
+    if other:
+        name = other[0]
+        raise BundleError(
+            f"{what} of {name}: {here[name][:12]} on this worker, {asked[name][:12]} was asked for;"
+            f" give the worker what the orchestration has"
+        )

@@ -1,0 +1,79 @@
+"""Orchestrations that die, are cancelled or come in twos, over a real cluster: one job, one payment, one result."""
+
+import signal
+import time
+
+import pytest
+
+from tests.faults.rows import FaultRow
+from tests.stack.remote import ON_RAY, Remote
+
+pytestmark = pytest.mark.stack
+LONG = {"steps": 1_000_000, "checkpoint_every": 1_000_000}
+
+
+def until(true, what: str, patience: float = 150) -> None:
+    deadline = time.monotonic() + patience
+    while not true():
+        assert time.monotonic() < deadline, f"{what}: not in {patience:.0f} s"
+        time.sleep(0.5)
+
+
+def jobs_of(remote: Remote) -> list:
+    keys = {one.key for one in remote.ledger.reservations()}
+    return [job for job in remote.jobs() if job.metadata["foresight.key"] in keys]
+
+
+def paid(remote: Remote) -> list[tuple[str, str | None]]:
+    return [(one.state, one.ended) for one in remote.ledger.reservations()]
+
+
+@pytest.mark.fault("orchestrator killed after submit, before the id is stored")
+def test_an_orchestration_that_was_killed_after_it_submitted_is_followed_by_one_that_meets_its_job(
+    remote: Remote, fault_row: FaultRow
+):
+    profile = remote.profile(ON_RAY, phase1={"steps": 7})
+    killed = remote.start(profile, "phase1", die=True)
+    assert killed.wait(120) == -signal.SIGKILL
+    assert paid(remote) == [("reserved", None)]
+    began = jobs_of(remote)[0].start_time / 1000
+    remote.go(profile, "phase1")
+    [job] = jobs_of(remote)
+    [held] = remote.ledger.reservations()
+    assert (held.state, held.ended) == ("settled", "done")
+    taken = job.end_time / 1000 - began
+    fault_row.ended, fault_row.twice, fault_row.lost = "right result", 0, 0
+    fault_row.budget_off_s = abs(held.wall_hours * 3600 - taken)
+
+
+@pytest.mark.fault("cancel")
+def test_who_cancels_a_run_ends_its_job_and_pays_for_what_it_used(remote: Remote, fault_row: FaultRow):
+    run = remote.start(remote.profile(ON_RAY, phase1=LONG), "phase1")
+    until(lambda: paid(remote) == [("committed", None)], "a job that runs")
+    run.send_signal(signal.SIGTERM)
+    run.communicate(timeout=120)
+    [job] = jobs_of(remote)
+    assert job.status.value == "STOPPED"
+    [held] = remote.ledger.reservations()
+    assert (held.state, held.ended) == ("settled", "failed")
+    taken = job.end_time / 1000 - held.committed_at.timestamp()
+    fault_row.ended, fault_row.twice, fault_row.lost = "clear failure", 0, 0
+    fault_row.budget_off_s = abs(held.wall_hours * 3600 - taken)
+
+
+@pytest.mark.fault("two orchestrators on one queue")
+def test_work_that_two_orchestrations_ask_for_at_once_is_done_once_and_both_have_it(
+    remote: Remote, tmp_path, fault_row: FaultRow
+):
+    other = remote.another(tmp_path / "other")
+    profile = remote.profile(ON_RAY, phase1={"steps": 8})
+    both = [one.start(profile, "phase1") for one in (remote, other)]
+    said = [one.communicate(timeout=300)[1] for one in both]
+    assert [one.returncode for one in both] == [0, 0], said
+    [job] = jobs_of(remote)
+    [held] = remote.ledger.reservations()
+    assert (held.state, held.ended) == ("settled", "done")
+    results = [(one.home.run("moving_shapes", "phase1") / "history.jsonl").read_bytes() for one in (remote, other)]
+    assert results[0] == results[1]
+    fault_row.ended, fault_row.twice, fault_row.lost = "right result", 0, 0
+    fault_row.budget_off_s = abs(held.wall_hours * 3600 - (job.end_time / 1000 - held.committed_at.timestamp()))
