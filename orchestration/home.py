@@ -60,13 +60,23 @@ class Home:
 
     @property
     def tracking_uri(self) -> str:
-        """MLflow's tracking store: a SQLite file, so that no server is needed to write to it."""
-        return f"sqlite:///{self.mlflow / 'mlflow.db'}"
+        """MLflow's tracking store: $MLFLOW_TRACKING_URI, else a SQLite file, which needs no server."""
+        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.mlflow / 'mlflow.db'}"
 
     @property
     def database(self) -> str:
         """The URL of the ledger and the decisions: $FORESIGHT_DATABASE, else a SQLite file of the home."""
         return os.environ.get("FORESIGHT_DATABASE") or f"sqlite:///{self.root / 'foresight.db'}"
+
+    @property
+    def dagster_database(self) -> str | None:
+        """The URL of Dagster's own storage: $FORESIGHT_DAGSTER_DATABASE; without it, files of `dagster`."""
+        return os.environ.get("FORESIGHT_DAGSTER_DATABASE") or None
+
+    @property
+    def stack(self) -> Path:
+        """What the servers of `foresight stack` keep."""
+        return self.root / "stack"
 
     @property
     def report(self) -> Path:

@@ -32,4 +32,5 @@ os.environ |= {
 def _own_home(tmp_path, monkeypatch):
     """No test reads or writes the state of a real run."""
     monkeypatch.setenv("FORESIGHT_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("FORESIGHT_DATABASE", raising=False)
+    for name in ("FORESIGHT_DATABASE", "FORESIGHT_DAGSTER_DATABASE", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)

@@ -44,7 +44,9 @@ class RestartableMlflow:
         return {"MLFLOW_TRACKING_URI": self.url}
 
     def start(self) -> None:
-        self.running = self.held.enter_context(mlflow_servers.serving(self.folder, self.port, self.store, self.artifacts, self.keys))
+        self.running = self.held.enter_context(
+            mlflow_servers.serving(self.folder, self.port, self.store, self.artifacts, self.keys)
+        )
 
     def stop(self) -> None:
         self.held.close()
