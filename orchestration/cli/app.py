@@ -32,6 +32,7 @@ ENTRIES = {
     "model": Entry("model_app", "Describe the networks: parameters, memory, storage and cost, against the budgets."),
     "report": Entry("report", "Write the chair's page as one HTML file."),
     "ui": Entry("ui", "Start Dagster's and MLflow's web pages on this machine."),
+    "stack": Entry("stack", "Start PostgreSQL, S3, MLflow, a Ray cluster and Dagster on this machine."),
     "standins": Entry("standins_app", "Train or verify the stand-ins of the laptop profile."),
     "weights": Entry("weights_app", "Fetch or verify the weights of the metrics and of MobileSAM, and the real clips."),
     "bench": Entry("bench_app", "Measure what this project promises of its own speed."),

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from infra.stack import ray
 from orchestration import tracking
 from orchestration.budget.ledger import Ledger
 from orchestration.home import Home
@@ -86,3 +87,46 @@ def test_postgresql_is_restarted_while_reservations_are_made_and_settled(postgre
 
 def _keys(ledger: Ledger) -> set[str]:
     return {one["key"] for one in ledger.summary()["reservations"]}
+
+
+@pytest.mark.fault("Ray's head restarted")
+def test_rays_head_is_restarted_while_a_job_runs_on_a_worker(ray_cluster, tmp_path, fault_row):
+    from ray.job_submission import JobStatus, JobSubmissionClient
+
+    ticks = tmp_path / "ticks"
+    script = tmp_path / "tick.py"
+    script.write_text(
+        f"import time\nwith open({str(ticks)!r}, 'a', 1) as file:\n"
+        "    for _ in range(60):\n        file.write('.\\n')\n        time.sleep(0.5)\n"
+    )
+    jobs = JobSubmissionClient(ray_cluster.environment["RAY_API_SERVER_ADDRESS"])
+    key = jobs.submit_job(
+        entrypoint=f"python {script}",
+        submission_id="before-the-restart",
+        entrypoint_num_cpus=0,
+        entrypoint_resources={f"node:{ray.address(1)}": 0.001},
+    )
+    _until(lambda: ticks.is_file() and len(ticks.read_text().split()) > 4, "the job's first ticks")
+    ray_cluster.kill(0)
+    ray_cluster.mend()
+    jobs = JobSubmissionClient(ray_cluster.environment["RAY_API_SERVER_ADDRESS"])
+    assert jobs.get_job_info(key).submission_id == key, "the head knows the job that it had"
+    with pytest.raises(RuntimeError, match="already exists"):
+        jobs.submit_job(entrypoint="true", submission_id=key)
+    _until(lambda: jobs.get_job_status(key).is_terminal(), "the job's end")
+    done = len(ticks.read_text().split())
+    fault_row.twice = max(0, done - 60)
+    fault_row.lost = 0
+    fault_row.ended = "right result" if jobs.get_job_status(key) == JobStatus.SUCCEEDED else "clear failure"
+    if fault_row.ended == "right result":
+        fault_row.lost = 60 - done
+    else:
+        assert jobs.get_job_info(key).message
+    _until(lambda: list(ray_cluster.cluster.nodes().values()) == ["ALIVE", "ALIVE"], "both nodes")
+
+
+def _until(found, what: str, patience_s: float = 120.0) -> None:
+    deadline = time.monotonic() + patience_s
+    while not found():
+        assert time.monotonic() < deadline, f"no {what} in {patience_s:.0f} s"
+        time.sleep(0.3)
