@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.left_behind import pytest_configure, pytest_sessionfinish  # noqa: F401  hooks
 from tests.postgres import database, new_database, postgres  # noqa: F401  fixtures
 from tests.stack.servers import (  # noqa: F401  fixtures
     mlflow,
