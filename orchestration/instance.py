@@ -34,6 +34,8 @@ def prepare(home: Home) -> None:
     path, wanted = home.dagster / "dagster.yaml", SETTINGS + (ON_POSTGRESQL if home.dagster_database else "")
     if not path.is_file() or path.read_text(encoding="utf-8") in _WRITTEN - {wanted}:
         path.write_text(wanted, encoding="utf-8")
+    if home.dagster_database:
+        os.environ["FORESIGHT_DAGSTER_DATABASE"] = _address(home.dagster_database)
     os.environ["DAGSTER_HOME"] = str(home.dagster)
     os.environ["FORESIGHT_HOME"] = str(home.root)
     # Workers stand in folders of their own: a cache named from this one must stay the same cache.
@@ -46,3 +48,10 @@ def instance(home: Home) -> "dg.DagsterInstance":
 
     prepare(home)
     return dg.DagsterInstance.get()
+
+
+def _address(url: str) -> str:
+    """With the driver that Dagster is written for; SQLAlchemy would take another, with which its NOTIFY fails."""
+    from sqlalchemy import make_url
+
+    return make_url(url).set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)

@@ -103,7 +103,7 @@ def started(home: Home, ports: Ports, say: Callable[[str], None] = lambda line: 
         environment = {
             "FORESIGHT_HOME": str(home.root),
             "FORESIGHT_DATABASE": sql.address("foresight"),
-            "FORESIGHT_DAGSTER_DATABASE": sql.address("dagster").replace("postgresql+psycopg:", "postgresql:"),
+            "FORESIGHT_DAGSTER_DATABASE": sql.address("dagster").replace("+psycopg:", "+psycopg2:"),
             "FORESIGHT_OBJECTS": f"s3://{BUCKET}/foresight",
             **record.environment,
             **shared.environment,

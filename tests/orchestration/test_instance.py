@@ -40,8 +40,7 @@ def test_what_a_person_wrote_stays(home, monkeypatch):
 
 @pytest.mark.stack
 def test_what_is_reported_lies_in_postgresql_and_outlives_the_folder(home, postgres, monkeypatch):
-    url = postgres.database("dagster_state").replace("postgresql+psycopg:", "postgresql:")
-    monkeypatch.setenv("FORESIGHT_DAGSTER_DATABASE", url)
+    monkeypatch.setenv("FORESIGHT_DAGSTER_DATABASE", postgres.database("dagster_state"))
     key = dg.AssetKey(["moving_shapes", "shards"])
     with instance(home) as own:
         own.report_runless_asset_event(dg.AssetMaterialization(key))
