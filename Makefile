@@ -13,7 +13,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: help setup demo test stack-test fault-figures check ui report gpu-bench clean
+.PHONY: help setup demo test stack stack-test fault-figures check ui report gpu-bench clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,9 @@ demo: setup ## the whole programme on this machine: generated clips, then real o
 
 ui: setup ## Dagster's and MLflow's UIs on loopback, over what was run
 	$(BIN)/foresight ui
+
+stack: setup ## PostgreSQL, S3, MLflow, a Ray cluster of two nodes and Dagster as plain processes, until Ctrl-C
+	$(BIN)/foresight stack
 
 report: setup ## the page for the chair
 	$(BIN)/foresight report --out foresight-report.html

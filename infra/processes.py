@@ -216,7 +216,7 @@ def _kill(log: Path, session: int | None) -> None:
         for process in found:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(found, timeout=1)
+        time.sleep(0.05)
         if time.monotonic() > deadline:
             raise ServerError(f"cannot end {', '.join(str(process.pid) for process in found)}; see {log}")
 

@@ -79,6 +79,16 @@ class Home:
         return os.environ.get("FORESIGHT_DATABASE") or f"sqlite:///{self.root / 'foresight.db'}"
 
     @property
+    def dagster_database(self) -> str | None:
+        """The URL of Dagster's own storage: $FORESIGHT_DAGSTER_DATABASE; without it, files of `dagster`."""
+        return os.environ.get("FORESIGHT_DAGSTER_DATABASE") or None
+
+    @property
+    def stack(self) -> Path:
+        """What the servers of `foresight stack` keep."""
+        return self.root / "stack"
+
+    @property
     def report(self) -> Path:
         """The chair's page."""
         return self.root / "report.html"

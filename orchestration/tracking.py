@@ -1,6 +1,7 @@
 """The record of a run in MLflow: one experiment a phase, a parent run per attempt, a child per arm (design §3).
 
-Written straight into the home's SQLite store, so no server need be up. MLflow is imported late: it costs seconds.
+Written straight into the home's SQLite store, so no server need be up, or to the one that $MLFLOW_TRACKING_URI names.
+MLflow is imported late: it costs seconds.
 """
 
 import json
@@ -16,6 +17,7 @@ from typing import Any
 
 from orchestration.home import Home
 from orchestration.jobs import Job
+from orchestration.sending import Sending
 
 EXPERIMENTS = {
     1: "1 spatial reconstruction",
@@ -24,8 +26,19 @@ EXPERIMENTS = {
 }
 PREMISE_AUDIT = "0 premise audit"
 BUDGET = "budget"
+SERVER = "MLFLOW_TRACKING_URI"
 SHOWN = ("loss", "eta_s")
 ANSWER_S = 10.0
+BACK_S = 300.0
+"""How long a training that has ended waits for MLflow to come back and take the rest of its numbers."""
+CLIENT = {
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    # its client tries again after 1, 2, 4 ... 64 s: what is not sent in the background outlasts two minutes
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "7",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
 
 
 class Run:
@@ -101,9 +114,12 @@ def connect(home: Home) -> None:
     import mlflow
 
     home.mlflow.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    for name, value in CLIENT.items():
+        os.environ.setdefault(name, value)
+    named = os.environ.get(SERVER)
     mlflow.set_tracking_uri(home.tracking_uri)
+    if named is None:
+        os.environ.pop(SERVER, None)  # MLflow writes its own choice there, which would bind every later home to it
 
 
 @contextmanager
@@ -131,34 +147,34 @@ def child(job: Job, arm: str) -> Iterator[Run]:
         yield made
 
 
-FLUSH = 25
-
-
 @contextmanager
 def steps(run: Run, reporter: Callable[..., None]) -> Iterator[Callable[..., None]]:
-    """A `progress` that tells the reporter and writes each step's numbers to a run, many at a time: a write costs 10
-    ms.
+    """A `progress` that tells the reporter and records each step's numbers in the background (`orchestration.sending`).
+
+    Raises:
+        TrackingError: all steps were made, and MLflow has not come back to take the rest of their numbers.
     """
     import mlflow
     from mlflow.entities import Metric
 
-    client, waiting = mlflow.MlflowClient(), []
+    client = mlflow.MlflowClient()
+    sending = Sending(lambda batch: client.log_batch(run.id, metrics=batch), (mlflow.MlflowException, OSError))
 
     def progress(what: str, done: int, total: int, numbers: dict[str, float]) -> None:
         reporter(what, done, total, {name: numbers[name] for name in SHOWN if name in numbers})
         now = int(time.time() * 1000)
-        waiting.extend(Metric(name, float(value), now, done) for name, value in numbers.items())
-        if done % FLUSH == 0:
-            flush()
-
-    def flush() -> None:
-        client.log_batch(run.id, metrics=waiting)
-        waiting.clear()
+        sending.add([Metric(name, float(value), now, done) for name, value in numbers.items()])
 
     try:
         yield progress
-    finally:
-        flush()
+    except BaseException:
+        sending.end(ANSWER_S)  # what failed has its own reason, and must not wait for MLflow
+        raise
+    if left := sending.end(BACK_S):
+        raise TrackingError(
+            f"MLflow is away ({sending.why}) and has not taken {left} of the numbers of run {run.id}; the training is "
+            "done, its checkpoint and history.jsonl stand: bring MLflow back and run again"
+        )
 
 
 @contextmanager
@@ -206,7 +222,8 @@ def experiment(home: Home, name: str) -> str:
     import mlflow
 
     if mlflow.get_experiment_by_name(name) is None:
-        mlflow.create_experiment(name, artifact_location=(home.mlflow / "artifacts").as_uri())
+        served = home.tracking_uri.startswith(("http://", "https://"))  # a server says itself where artifacts go
+        mlflow.create_experiment(name, None if served else (home.mlflow / "artifacts").as_uri())
     return mlflow.set_experiment(name).experiment_id
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.left_behind import pytest_configure, pytest_sessionfinish  # noqa: F401  hooks
 from tests.postgres import database, new_database, postgres  # noqa: F401  fixtures
-from tests.s3 import objects  # noqa: F401  fixtures
+from tests.s3 import objects, s3_alone  # noqa: F401  fixtures
 from tests.stack.remote import remote, remote_made  # noqa: F401  fixtures
 from tests.stack.servers import (  # noqa: F401  fixtures
     mlflow,
@@ -34,5 +35,5 @@ os.environ |= {
 def _own_home(tmp_path, monkeypatch):
     """No test reads or writes the state of a real run."""
     monkeypatch.setenv("FORESIGHT_HOME", str(tmp_path / "home"))
-    for name in ("FORESIGHT_DATABASE", "FORESIGHT_OBJECTS"):
+    for name in ("FORESIGHT_DATABASE", "FORESIGHT_DAGSTER_DATABASE", "FORESIGHT_OBJECTS", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)

@@ -147,15 +147,15 @@ def serving() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def s3_server() -> Iterator[Server]:
-    """One server for the session; a test that ends it starts it again."""
+def s3_alone() -> Iterator[Server]:
+    """One server for the session that tests may end and start again, beside the one that others share."""
     with serving() as server:
         yield server
 
 
 @pytest.fixture
-def objects(s3_server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
+def objects(s3_alone: Server, monkeypatch: pytest.MonkeyPatch) -> str:
     """The address of an empty store; the environment holds what boto3 needs for it."""
-    for name, value in s3_server.environment.items():
+    for name, value in s3_alone.environment.items():
         monkeypatch.setenv(name, value)
     return f"s3://{BUCKET}/{uuid.uuid4().hex}"

@@ -34,6 +34,7 @@ ENTRIES = {
     "backup": Entry("backup", "Copy the state that cannot be made again: record, Dagster, MLflow, documents."),
     "restore": Entry("restore", "Put a backup back, whole or not at all, and verify the record."),
     "ui": Entry("ui", "Start Dagster's and MLflow's web pages on this machine."),
+    "stack": Entry("stack", "Start PostgreSQL, S3, MLflow, a Ray cluster and Dagster on this machine."),
     "standins": Entry("standins_app", "Train or verify the stand-ins of the laptop profile."),
     "weights": Entry("weights_app", "Fetch or verify the weights of the metrics and of MobileSAM, and the real clips."),
     "bench": Entry("bench_app", "Measure what this project promises of its own speed."),

@@ -26,9 +26,9 @@ def doctor(
         names = [profile] if profile else sorted((path.stem for path in PROFILES.glob("*.yaml")), reverse=True)
         found = {name: examine(load(name)) for name in names}
     if as_json:
-        print_json({"schema": "foresight.doctor/1", "profiles": found})
+        print_json({"schema": "foresight.doctor/1", "profiles": found, "stack": servers()})
     else:
-        _print(found)
+        _print({f"profile {name}": rows for name, rows in found.items()} | {"foresight stack": servers()})
     needed = profile or "laptop"
     if not all(row["fine"] for row in found[needed]):
         lacking = "; ".join(row["what"] for row in found[needed] if not row["fine"])
@@ -39,6 +39,17 @@ def doctor(
 def examine(profile: Profile) -> list[dict[str, Any]]:
     """What a profile needs, each with what is there and what to do."""
     return [*_machine(profile), *_database(), *_standing(profile), *_fetched()]
+
+
+def servers() -> list[dict[str, Any]]:
+    """What `foresight stack` needs; no profile is refused without it."""
+    from infra.stack import postgres, ray, seaweedfs
+
+    rows = []
+    for name, lacking in (("PostgreSQL", postgres.lacking()), ("S3", seaweedfs.lacking()), ("Ray", ray.lacking())):
+        found, _, remedy = lacking.partition(": ")
+        rows.append(_row(f"{name} for the stack", found or "there", not lacking, remedy))
+    return rows
 
 
 def _machine(profile: Profile) -> list[dict[str, Any]]:
@@ -118,13 +129,13 @@ def _row(what: str, found: str, fine: bool, remedy: str = "") -> dict[str, Any]:
     return {"what": what, "found": found, "fine": fine, "remedy": "" if fine else remedy}
 
 
-def _print(found: dict[str, list[dict[str, Any]]]) -> None:
+def _print(tables: dict[str, list[dict[str, Any]]]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False)
-    for profile, rows in found.items():
+    for title, rows in tables.items():
         table = Table(
             "",
             "what",
@@ -132,7 +143,7 @@ def _print(found: dict[str, list[dict[str, Any]]]) -> None:
             "what to do",
             box=box.SIMPLE_HEAD,
             pad_edge=False,
-            title=f"profile {profile}",
+            title=title,
             title_justify="left",
         )
         for row in rows:

@@ -23,6 +23,4 @@ def ui(
         from infra.ui import serve
 
         os.environ["FORESIGHT_PROFILE"] = located(profile)
-        code = serve(Home.find(), dagster_port, mlflow_port)
-    if code:
-        raise typer.Exit(code)
+        serve(Home.find(), dagster_port, mlflow_port)

@@ -6,7 +6,9 @@ import pytest
 pytestmark = pytest.mark.stack
 
 
-def test_artifacts_go_to_s3_through_the_server_and_no_secret_is_seen(mlflow, s3_server, postgres, monkeypatch, tmp_path):
+def test_artifacts_go_to_s3_through_the_server_and_no_secret_is_seen(
+    mlflow, s3_server, postgres, monkeypatch, tmp_path
+):
     for name in s3_server.environment:
         monkeypatch.delenv(name, raising=False)
     client.set_tracking_uri(mlflow.url)

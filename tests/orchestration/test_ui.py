@@ -5,13 +5,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
 
 from infra import ui
-from infra.ui import UiError, require_free
+from infra.processes import ServerError, leftovers, require_free
+from infra.stack import dagster, mlflow
 from orchestration.home import REPOSITORY, Home
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -54,40 +54,34 @@ def test_a_port_in_use_is_said_in_one_line_and_nothing_is_started(tmp_path, take
 
 def test_a_free_port_is_let_through():
     port = free()
-    require_free("MLflow", port)
+    require_free("MLflow", port, "--mlflow-port")
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0, "looking at a port leaves nothing listening on it"
 
 
 def test_when_one_process_ends_by_itself_all_end_and_its_last_words_are_told(tmp_path, monkeypatch):
     failing = [sys.executable, "-c", "import sys; sys.exit('no database')"]
-    started = []
-    real = subprocess.Popen
-
-    def spy(*arguments, **options):
-        started.append(real(*arguments, **options))
-        return started[-1]
-
-    monkeypatch.setattr(ui, "commands", lambda *_: {"dagster": SLEEPER, "mlflow": failing})
-    monkeypatch.setattr(ui.subprocess, "Popen", spy)
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
-    with pytest.raises(UiError, match="mlflow ended with status 1: no database"):
+    monkeypatch.setattr(dagster, "page", lambda _: SLEEPER)
+    monkeypatch.setattr(dagster, "page_answers", lambda _: True)
+    monkeypatch.setattr(dagster, "daemon", lambda: SLEEPER)
+    monkeypatch.setattr(mlflow, "command", lambda *_: failing)
+    with pytest.raises(ServerError, match="MLflow ended with status 1: no database"):
         ui.serve(Home(tmp_path / "home"), free(), free())
-    assert [process.poll() is not None for process in started] == [True, True]
+    assert leftovers(tmp_path) == []
 
 
-def test_sigterm_ends_every_process_group(tmp_path):
+def test_sigterm_ends_every_process(tmp_path):
     code = (
-        "import sys\nfrom pathlib import Path\nfrom infra import ui\nfrom orchestration.home import Home\n"
-        f"ui.commands = lambda *_: {{'dagster': {SLEEPER!r}, 'mlflow': {SLEEPER!r}}}\nui._answers = lambda port: True\n"
-        f"sys.exit(ui.serve(Home(Path({str(tmp_path / 'home')!r})), {free()}, {free()}))"
+        "import sys\nfrom pathlib import Path\nfrom infra import ui\nfrom infra.stack import dagster, mlflow\n"
+        "from orchestration.home import Home\n"
+        f"dagster.page = dagster.daemon = mlflow.command = lambda *_: {SLEEPER!r}\n"
+        "dagster.page_answers = ui.page_answers = lambda _: True\n"
+        f"ui.serve(Home(Path({str(tmp_path / 'home')!r})), {free()}, {free()})"
     )
     process = subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     assert process.stdout.readline().startswith("Dagster")
-    children = psutil.Process(process.pid).children(recursive=True)
-    assert len(children) == 2
+    assert len(psutil.Process(process.pid).children(recursive=True)) == 3
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0
-    time.sleep(0.2)
-    assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    assert leftovers(tmp_path) == []
