@@ -20,7 +20,7 @@ PAUSE_S = 5.0
 class Sending:
     """Takes numbers at once and hands them to `send`, in order, until it takes them."""
 
-    def __init__(self, send: Callable[[list[Any]], None], away: tuple[type[Exception], ...]) -> None:
+    def __init__(self, send: Callable[[list[Any]], object], away: tuple[type[Exception], ...]) -> None:
         """`away` are the errors after which the same numbers are sent again."""
         self.why = ""
         """What the last call said, when it failed."""

@@ -166,7 +166,7 @@ class Cluster:
         from ray.util.state import list_nodes
 
         with _reached():
-            nodes = list_nodes(address=self.address, filters=[("state", "=", "ALIVE")])
+            nodes: list[Any] = list_nodes(address=self.address, filters=[("state", "=", "ALIVE")])
         return [dict(node.resources_total or {}) for node in nodes]
 
 

@@ -101,7 +101,7 @@ class ObjectStore:
     @cached_property
     def client(self) -> Any:
         """boto3's client; its credentials are in memory only."""
-        import boto3
+        from boto3.session import Session
         from botocore.config import Config
 
         tries = patient()
@@ -111,7 +111,7 @@ class ObjectStore:
             max_pool_connections=PARALLEL,
             retries={"mode": tries["AWS_RETRY_MODE"], "total_max_attempts": int(tries["AWS_MAX_ATTEMPTS"])},  # pyright: ignore[reportArgumentType]
         )
-        return boto3.session.Session().client("s3", config=config)
+        return Session().client("s3", config=config)
 
     def put_file(self, path: Path, key: str, *, only_if_absent: bool = False) -> str:
         """Send a file; gives its sha256. A file of more than one part goes on where a killed upload of it stopped.
