@@ -101,6 +101,8 @@ def head(shared: Cluster, node: Node) -> Iterator[Server]:
     """The head, itself a node; started again over the same cluster, it goes on from its tables."""
     tables = shared.folder / "gcs"
     tables.mkdir(exist_ok=True)
+    # Ray takes the workers that outlive a head for a head that runs, when this file names the same address.
+    (shared.sockets / "ray_current_cluster").unlink(missing_ok=True)
     options = {
         "port": shared.port,
         "dashboard-host": HOST,
