@@ -38,6 +38,7 @@ ORDER = (
     "phase1",
     "phase2",
     "phase3",
+    "predictor",
     "evaluation",
     "report",
 )

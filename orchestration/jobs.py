@@ -18,6 +18,7 @@ RESULT = "result.json"
 JOB_FILE = "job.json"
 EVALUATE = "evaluate"
 PREMISE = "premise"
+PREDICTOR = "predictor"
 _STAGES = "orchestration/stages"
 _TRAINS = (
     *(f"models/{part}" for part in ("frozen.py", "data", "encoders", "decoder", "fusion", "training")),
@@ -36,8 +37,16 @@ _AUDITS = (
     *(f"{_STAGES}/{part}.py" for part in ("inputs", "premise", "premise_cells", "premise_tokens")),
     *(f"orchestration/experiments/{part}.py" for part in ("declaration", "documents", "premise", "words")),
 )
-_SOURCES = {EVALUATE: _JUDGES, PREMISE: _AUDITS}
-
+_FORETELLS = (
+    *_TRAINS,
+    "models/predict",
+    "models/evaluation",
+    "orchestration/prediction/verification.py",
+    f"{_STAGES}/prediction.py",
+)
+_SOURCES = {EVALUATE: _JUDGES, PREMISE: _AUDITS, PREDICTOR: _FORETELLS}
+_RECIPES = {EVALUATE: ("evaluation",), PREDICTOR: ("prediction", "evaluation")}
+"""Sections of the profile that say how a stage works; of a phase, its own."""
 
 DATA = ("shards", "dinov2", "qwen", "latents")
 """The stages of DVC that a phase reads."""
@@ -83,7 +92,7 @@ class Job(BaseModel):
         """What the result depends on."""
         said = {"name", "device", "standins"}
         if self.declaration is None:
-            said |= {"routes", "lora", "evaluation" if self.stage == EVALUATE else f"phase{self.phase}"}
+            said |= {"routes", "lora", *_RECIPES.get(self.stage, (f"phase{self.phase}",))}
         profile = self.profile.model_dump(mode="json", include=said) | {"precisions": self.profile.weights.precisions}
         if self.declaration is None:
             profile["fusion"] = self.profile.fusion.choices()

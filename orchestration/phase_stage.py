@@ -23,7 +23,7 @@ from orchestration.dispatch.task import Task
 from orchestration.experiments import declaration
 from orchestration.gates.clearance import Clearance, clearance, premise_clearance
 from orchestration.home import Home
-from orchestration.jobs import DATA, EVALUATE, RESULT, Job
+from orchestration.jobs import DATA, EVALUATE, PREDICTOR, RESULT, Job
 from orchestration.plan.programme import load as programme
 from orchestration.record.opened import decisions, experiments
 from orchestration.resources import Foresight
@@ -47,6 +47,8 @@ MASKED_BY = ("segmenter", "mobile_sam")
 """Whose masks Spatial IoU compares (§6). No training loads them, but its job names their hashes: they are fixed before
 it begins, and what is to be judged by others has to be trained again.
 """
+VERIFIED_BY = ("mobile_sam", "lpips_vgg")
+"""What may hold a prediction against its outcome: no training went through it (design §4.12)."""
 Phase = Literal[1, 2, 3]
 
 
@@ -67,6 +69,20 @@ def evaluation_job(foresight: Foresight, dataset: Dataset, phase: Phase, trained
     trained = {f"phase{phase}": training_job(foresight, trained_on or dataset, phase)}
     weights = dict.fromkeys((*TRAINED_WITH[phase], *MASKED_BY, *JUDGED_BY[phase]))
     return job_of(foresight, dataset, EVALUATE, phase, f"phase{phase}/evaluation", trained, tuple(weights))
+
+
+def predictor_job(foresight: Foresight, dataset: Dataset) -> Job:
+    """The job that trains a predictor from Phase 3's checkpoint, out of its hours, and calibrates its judge."""
+    trained = {"phase3": training_job(foresight, dataset, 3)}
+    weights = (*TRAINED_WITH[3], *VERIFIED_BY)
+    return job_of(foresight, dataset, PREDICTOR, 3, PREDICTOR, trained, weights)
+
+
+def train_predictor(context: dg.AssetExecutionContext, foresight: Foresight, dataset: Dataset) -> dg.MaterializeResult:
+    """Train a dataset's predictor, unless this very one stands already."""
+    job = predictor_job(foresight, dataset)
+    result, made = result_of(context, job)
+    return reported(context, job, result, made, {})
 
 
 def train(

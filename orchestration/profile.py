@@ -203,6 +203,14 @@ class Evaluating(Part):
     seed: int = 0
 
 
+class Predicting(Part):
+    """A predictor: what it is shown, how it is trained, and on how much its verification is calibrated (§1.5)."""
+
+    context_frames: int = Field(gt=0, description="first frames of a clip, which are known; the rest is foretold")
+    clips: int = Field(gt=0, description="held-out clips of its errors and of the verification's threshold")
+    training: Training
+
+
 class Budget(Part):
     """What a phase reserves in the ledger before it is dispatched."""
 
@@ -243,6 +251,7 @@ class Profile(Part):
     phase1: Training
     phase2: Training
     phase3: Training
+    prediction: Predicting
     evaluation: Evaluating
     budget: Budget
     dispatch: Dispatch = Dispatch()

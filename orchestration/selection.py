@@ -5,8 +5,21 @@ from collections.abc import Iterable
 import dagster as dg
 
 from orchestration.data.datasets import GENERATED, REAL, Dataset
+from orchestration.jobs import PREDICTOR
 
-STAGES = ("clips", "shards", "dinov2", "qwen", "latents", "premise", "phase1", "phase2", "phase3", "report")
+STAGES = (
+    "clips",
+    "shards",
+    "dinov2",
+    "qwen",
+    "latents",
+    "premise",
+    "phase1",
+    "phase2",
+    "phase3",
+    "predictor",
+    "report",
+)
 
 
 class SelectionError(ValueError):
@@ -14,11 +27,12 @@ class SelectionError(ValueError):
 
 
 def wanted(keys: Iterable[dg.AssetKey], names: set[str], until: str) -> list[dg.AssetKey]:
-    """The keys of the named datasets, cut after a stage."""
+    """The keys of the named datasets, cut after a stage; a predictor only where it is the last that is asked for."""
     if until and until not in STAGES:
         raise SelectionError(f"--until {until}: no such stage; one of {', '.join(STAGES)}")
     last = STAGES.index(until) if until else len(STAGES)
-    return sorted(key for key in keys if key.path[0] in names and _place(key.path[-1]) <= last)
+    within = {key for key in keys if key.path[0] in names and _place(key.path[-1]) <= last}
+    return sorted(key for key in within if until == PREDICTOR or key.path[-1] != PREDICTOR)
 
 
 def datasets_of(dataset: Dataset | None) -> set[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.home import Home
-from orchestration.jobs import Job
+from orchestration.jobs import PREDICTOR, PREMISE, Job
 from orchestration.sending import Sending
 
 EXPERIMENTS = {
@@ -25,6 +25,7 @@ EXPERIMENTS = {
     3: "3 full system",
 }
 PREMISE_AUDIT = "0 premise audit"
+PREDICTION = "4 prediction"
 BUDGET = "budget"
 SERVER = "MLFLOW_TRACKING_URI"
 SHOWN = ("loss", "eta_s")
@@ -129,7 +130,8 @@ def attempt(job: Job, name: str = "") -> Iterator[Run]:
 
     home = Home(job.home)
     connect(home)
-    experiment(home, PREMISE_AUDIT if job.declaration else EXPERIMENTS[job.phase])
+    beside = {PREMISE: PREMISE_AUDIT, PREDICTOR: PREDICTION}
+    experiment(home, beside.get(job.stage, EXPERIMENTS[job.phase]))
     with mlflow.start_run(run_name=name or f"{job.stage} {job.dataset} {job.fingerprint[:8]}", tags=tags(job)) as run:
         made = Run(run.info.run_id)
         made.params(_said(job))

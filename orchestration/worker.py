@@ -29,6 +29,7 @@ STAGES = {
     "phase1": "orchestration.stages.training",
     "phase2": "orchestration.stages.training",
     "phase3": "orchestration.stages.training",
+    "predictor": "orchestration.stages.training",
     "evaluate": "orchestration.stages.evaluation",
 }
 

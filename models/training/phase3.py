@@ -57,11 +57,15 @@ class Phase3Config:
             raise ConfigError("phase3: the fusion has no semantic queries, so the decoder is not told what happens")
 
 
-class _Phase3(FusionTask):
-    def __init__(self, config: Phase3Config, data: TrainingData, generator: Generator, start: Path) -> None:
+class GenerationTask(FusionTask):
+    """Flow matching by a generator with adapters, under a fusion's conditioning."""
+
+    def __init__(
+        self, config: Phase3Config, data: TrainingData, generator: Generator, start: Path, name: str = "phase3"
+    ) -> None:
         fusion = new_fusion(config.fusion, data, config.arm, config.loop.seed, config.loop.device)
         every, clips = config.heldout_every, config.heldout_clips
-        super().__init__("phase3", fusion, data, config.arm, start=start, every=every, clips=clips)
+        super().__init__(name, fusion, data, config.arm, start=start, every=every, clips=clips)
         self.config, self.generator = config, generator
         self.lora = new_adapters(generator, config.lora_rank, config.loop.seed, self.device)
         if config.gradient_checkpointing:
@@ -99,13 +103,17 @@ class _Phase3(FusionTask):
             numbers[f"heldout_flow_{quantile:.1f}"] = losses.mean().item()
         return {**numbers, "heldout_flow": sum(numbers.values()) / len(numbers)} | super().measure(batch)
 
+    def where(self, batch: Batch, conditioning: Conditioning) -> Tensor:
+        """Latents [B, C, T', h, w] that the generator is given as *where*."""
+        return conditioning.latents()
+
     def _flow(
         self, batch: Batch, conditioning: Conditioning, said: Tensor, sigma: Tensor, noise: torch.Generator
     ) -> Tensor:
         true = self.generator.pack(batch.latents)
         drawn = torch.randn((batch.clips, *true.shape[1:]), generator=noise, device=noise.device)
         noisy, target = mix(true, batch.own(drawn), sigma)
-        where = self.generator.pack(conditioning.latents())
+        where = self.generator.pack(self.where(batch, conditioning))
         conditions = by_route(self.config.routes, where, said, self.null)
         return velocity(self.generator.velocity(noisy, sigma, conditions), target)
 
@@ -127,7 +135,7 @@ def run(
     The generator must be fresh from its weights: it gets its adapters here, and they are trained in place. At the end
     they are those of the last checkpoint, averaged where the run keeps averages, also in `out_dir`/lora.
     """
-    task = _Phase3(config, data, generator, start)
+    task = GenerationTask(config, data, generator, start)
     identity = identity_of(config, data, start)
     result = train(task, config.loop, data.ids, identity, out_dir, progress, left, kept, workers)
     if workers.first:

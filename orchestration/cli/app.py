@@ -27,6 +27,7 @@ ENTRIES = {
     "experiment": Entry("experiment_app", "Run the experiments that were declared before they are run."),
     "notify": Entry("notify", "Tell people of the gates that wait for them, through file, webhook and e-mail."),
     "measure": Entry("measure", "Compare two clips, or two folders of clips, by every metric they allow."),
+    "predict": Entry("predict", "Predict what follows the first frames of a clip, and hold it against what came."),
     "explain": Entry("explain", "Show which stream each output region of a clip listened to."),
     "reactions": Entry("reactions", "Show what each metric sees of clips spoiled in known ways, and what it does not."),
     "model": Entry("model_app", "Describe the networks: parameters, memory, storage and cost, against the budgets."),

@@ -15,6 +15,7 @@ from models.training.data import TrainingData
 from models.training.loop import Kept, Left, Progress, TrainResult, unkept
 from models.training.parallel import ALONE, Workers
 from orchestration.jobs import Job
+from orchestration.profile import Profile, Training
 from orchestration.stages.inputs import Inputs
 from orchestration.stages.training import checkpoint
 
@@ -70,10 +71,7 @@ class Recipe:
     @property
     def loop(self) -> LoopConfig:
         """As the profile has it; its batch is that of all workers together."""
-        profile = self.job.profile
-        precision = "bf16" if profile.device == "cuda" else "fp32"
-        recipe = profile.training(self.job.phase).model_dump()
-        return LoopConfig(**recipe, device=profile.device, precision=precision, readers=profile.readers)
+        return loop_of(self.job.profile, self.job.profile.training(self.job.phase))
 
     @cached_property
     def data(self) -> TrainingData:
@@ -84,3 +82,9 @@ class Recipe:
     @property
     def _seen_through(self) -> dict[str, Any]:
         return {"vae": self.inputs.vae, "perceptual": self.inputs.perceptual}
+
+
+def loop_of(profile: Profile, numbers: Training) -> LoopConfig:
+    """The loop of a recipe's numbers on a profile's device."""
+    precision = "bf16" if profile.device == "cuda" else "fp32"
+    return LoopConfig(**numbers.model_dump(), device=profile.device, precision=precision, readers=profile.readers)

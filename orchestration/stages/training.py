@@ -1,4 +1,4 @@
-"""The stages `phase1`, `phase2`, `phase3`: read the job, hand it to its recipe, record every step in MLflow.
+"""The stages of the phases and the predictor: read the job, hand it to its recipe, record every step in MLflow.
 
 A profile that asks for several workers has each arm trained by them (`orchestration/parallel/training.py`).
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestration import tracking
 from orchestration.budget.allowance import StoppedAtReservation, countdown, to_finish
-from orchestration.jobs import RESULT, Job, read
+from orchestration.jobs import PREDICTOR, RESULT, Job, read
 
 ARMS = ("hybrid", "vlm_only", "dino_only")
 
@@ -28,7 +28,7 @@ def run(stage: str, job: Path | None, reporter: Any) -> dict[str, Any]:
 
     from models.training.loop import OutOfTime
 
-    phase = _arms if given.phase == 2 else _one
+    phase = _predictor if stage == PREDICTOR else _arms if given.phase == 2 else _one
     with tracking.attempt(given) as parent:
         try:
             return phase(given, reporter, parent, left)
@@ -81,6 +81,35 @@ def _trainer(job: Job) -> Callable[..., Any]:
     from orchestration.parallel.training import train
 
     return partial(train, job)
+
+
+def _predictor(job: Job, reporter: Any, parent: tracking.Run, left: Callable[[], float]) -> dict[str, Any]:
+    """Goes on from Phase 3, on one machine; then its errors on held-out clips, and what will judge its predictions."""
+    import torch
+
+    from models.training import prediction
+    from orchestration.stages.prediction import ContextInputs, judge
+    from orchestration.stages.recipes import loop_of
+
+    if job.profile.threads:
+        torch.set_num_threads(job.profile.threads)
+    inputs = ContextInputs(job)
+    config = prediction.PredictionConfig(
+        fusion=inputs.fusion(),
+        loop=loop_of(job.profile, job.profile.prediction.training),
+        routes=job.profile.routes.opened(),
+        lora_rank=job.profile.lora.rank,
+        gradient_checkpointing=job.profile.lora.gradient_checkpointing,
+        horizon=inputs.horizon,
+    )
+    data, start = inputs.data(reporter), checkpoint(job.inputs["phase3"], "hybrid")
+    with tracking.steps(parent, reporter) as progress:
+        result = prediction.run(config, data, job.out, progress, left=left, generator=inputs.generator, start=start)
+    parent.file(job.out / prediction.LORA_FOLDER, prediction.LORA_FOLDER)
+    judged = judge(inputs, data, result.checkpoint, reporter)
+    parent.numbers(judged)
+    made = _finish(job, parent, {"hybrid": parent}, {"hybrid": (job.out, result)})
+    return {**made, "numbers": {**made["numbers"], **judged}}
 
 
 def _finish(job: Job, parent: tracking.Run, runs: dict[str, tracking.Run], results: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ no GPU is asked for.
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from models.fusion.config import FusionConfig
 from orchestration.home import REPOSITORY
@@ -13,6 +13,9 @@ from orchestration.plan.programme import Programme
 from orchestration.profile import Profile
 from orchestration.system import fusion_budget, promised
 from orchestration.system.promised import Line
+
+if TYPE_CHECKING:
+    from models.describe.plan import Plan
 
 SCHEMA = "foresight.model/1"
 NOTES = (
@@ -79,20 +82,9 @@ def describe(
     tell("networks on the meta device")
     from models.describe import inference, training
     from models.describe.networks import networks
-    from models.describe.plan import Plan
 
     found = networks(fusion_budget.folders_of(profile))
-    plan = Plan(
-        fusion=config,
-        frames=profile.clips.frames,
-        size=profile.clips.size,
-        batches=(profile.phase1.batch, profile.phase2.batch, profile.phase3.batch),
-        precision="bf16" if profile.device == "cuda" else "fp32",
-        encoders=profile.weights.precisions,
-        lora_rank=profile.lora.rank,
-        gradient_checkpointing=profile.lora.gradient_checkpointing,
-        routes=profile.routes.opened(),
-    )
+    plan = plan_of(profile, config)
     tell("a training step of each phase")
     phases = training.phases(plan, found)
     tell("inference")
@@ -115,6 +107,23 @@ def describe(
         ],
         storage=promised.storage(config, profile, programme),
         gpu_hours=promised.gpu_hours(profile, budget.gpu_hours),
+    )
+
+
+def plan_of(profile: Profile, config: FusionConfig) -> "Plan":
+    """What memory depends on, of a profile with this fusion."""
+    from models.describe.plan import Plan
+
+    return Plan(
+        fusion=config,
+        frames=profile.clips.frames,
+        size=profile.clips.size,
+        batches=(profile.phase1.batch, profile.phase2.batch, profile.phase3.batch),
+        precision="bf16" if profile.device == "cuda" else "fp32",
+        encoders=profile.weights.precisions,
+        lora_rank=profile.lora.rank,
+        gradient_checkpointing=profile.lora.gradient_checkpointing,
+        routes=profile.routes.opened(),
     )
 
 

@@ -8,6 +8,7 @@ from orchestration.report.figures.attention import QueryAttention, attention_map
 from orchestration.report.figures.curves import clock, loss_curve, time_by_stage
 from orchestration.report.figures.frames import frame_strip
 from orchestration.report.figures.fvd_bias import fvd_bias
+from orchestration.report.figures.heat import difference_map
 from orchestration.report.figures.interference import interference_curve
 from orchestration.report.figures.intervals import arm_comparison, criterion_intervals
 from orchestration.report.figures.principal import principal_maps
@@ -20,6 +21,7 @@ __all__ = [
     "attention_maps",
     "clock",
     "criterion_intervals",
+    "difference_map",
     "frame_strip",
     "fvd_bias",
     "interference_curve",

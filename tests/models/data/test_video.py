@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from models.data.video import ClipError, Limits, centre_square, decode, window_starts, write_lossless
+from models.data.moving_shapes import render_clip
+from models.data.video import ClipError, Limits, centre_square, decode, encode_mp4, window_starts, write_lossless
 
 from .clips import rectangles
 
@@ -192,3 +193,31 @@ def test_shrinking_averages_and_does_not_skip():
     lines[:, ::2] = 255
     small = centre_square(lines, 16).astype(int)
     assert abs(small[:, 2:-2] - 127.5).max() < 12
+
+
+def test_an_mp4_shows_the_frames_and_its_bytes_depend_on_them_alone(tmp_path):
+    frames = render_clip(0).frames[:5]
+    made = set()
+    for round_ in range(12):
+        held = [np.full(997 * k, round_, np.uint8) for k in range(1, 60)]  # another memory below each
+        del held
+        made.add(encode_mp4(frames, 29.97))
+    (content,) = made
+    (tmp_path / "clip.mp4").write_bytes(content)
+    shown = decode(tmp_path / "clip.mp4", Limits(min_frames=5))
+    assert shown.frames.shape == frames.shape
+    assert shown.fps == pytest.approx(29.97, rel=1e-3)
+    assert np.abs(shown.frames.astype(int) - frames).mean() < 8
+
+
+@pytest.mark.parametrize(
+    ("frames", "says"),
+    [
+        (np.zeros((2, 5, 4, 3), np.uint8), "must be even"),
+        (np.zeros((2, 4, 4, 3)), "uint8"),
+        (np.zeros((2, 4, 4), np.uint8), "uint8"),
+    ],
+)
+def test_frames_that_no_mp4_can_hold_are_refused(frames, says):
+    with pytest.raises(ValueError, match=says):
+        encode_mp4(frames, 8)
