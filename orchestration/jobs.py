@@ -21,7 +21,7 @@ _STAGES = "orchestration/stages"
 _TRAINS = (
     *(f"models/{part}" for part in ("frozen.py", "data", "encoders", "decoder", "fusion", "training")),
     "models/evaluation/lpips.py",  # a loss of Phases 1 and 2 too
-    *(f"{_STAGES}/{part}.py" for part in ("inputs", "training")),
+    *(f"{_STAGES}/{part}.py" for part in ("inputs", "recipes", "training")),
 )
 _JUDGES = (
     *_TRAINS,

@@ -1,8 +1,12 @@
-"""The stages `phase1`, `phase2`, `phase3`: read the job, hand it to its recipe, record every step in MLflow."""
+"""The stages `phase1`, `phase2`, `phase3`: read the job, hand it to its recipe, record every step in MLflow.
+
+A profile that asks for several workers has each arm trained by them (`orchestration/parallel/training.py`).
+"""
 
 import json
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +26,9 @@ def run(stage: str, job: Path | None, reporter: Any) -> dict[str, Any]:
     given = read(job)
     left = _left(given)
 
-    import torch
-
     from models.training.loop import OutOfTime
 
-    if given.profile.threads:
-        torch.set_num_threads(given.profile.threads)
-    phase = {"phase1": _phase1, "phase2": _phase2, "phase3": _phase3}[stage]
+    phase = _arms if given.phase == 2 else _one
     with tracking.attempt(given) as parent:
         try:
             return phase(given, reporter, parent, left)
@@ -48,65 +48,39 @@ def checkpoint(folder: Path, arm: str = "") -> Path:
     return folder / result["checkpoints"][arm or next(iter(result["checkpoints"]))]
 
 
-def _phase1(job: Job, reporter: Any, parent: tracking.Run, left: Callable[[], float]) -> dict[str, Any]:
-    from models.training import phase1
-
-    inputs, data = _data(job, captions=False)
-    config = phase1.Phase1Config(fusion=inputs.fusion(), loop=_loop(job))
+def _one(job: Job, reporter: Any, parent: tracking.Run, left: Callable[[], float]) -> dict[str, Any]:
+    """Phases 1 and 3: one arm, recorded in the parent run."""
+    arm = {1: "dino_only", 3: "hybrid"}[job.phase]
     with tracking.steps(parent, reporter) as progress:
-        seen_through = {"vae": inputs.vae, "perceptual": inputs.perceptual}
-        result = phase1.run(config, data, job.out, progress, left=left, **seen_through)
-    return _finish(job, parent, {"dino_only": parent}, {"dino_only": (job.out, result)})
+        result = _trainer(job)(arm, job.out, progress, left)
+    if job.phase == 3:
+        from models.training.phase3 import LORA_FOLDER
+
+        parent.file(job.out / LORA_FOLDER, LORA_FOLDER)
+    return _finish(job, parent, {arm: parent}, {arm: (job.out, result)})
 
 
-def _phase2(job: Job, reporter: Any, parent: tracking.Run, left: Callable[[], float]) -> dict[str, Any]:
-    from models.training import phase2
-
-    inputs, data = _data(job, captions=True)
-    start, fusion = checkpoint(job.inputs["phase1"]), inputs.fusion()
-    runs, results = {}, {}
+def _arms(job: Job, reporter: Any, parent: tracking.Run, left: Callable[[], float]) -> dict[str, Any]:
+    """Phase 2: each arm in a run of its own."""
+    runs, results, train = {}, {}, _trainer(job)
     for arm in ARMS:
-        config = phase2.Phase2Config(fusion=fusion, arm=arm, loop=_loop(job))  # type: ignore[arg-type]
         out = job.out / "arms" / arm
         with tracking.child(job, arm) as run, tracking.steps(run, reporter) as progress:
-            seen_through = {"vae": inputs.vae, "perceptual": inputs.perceptual}
-            result = phase2.run(config, data, out, progress, left=left, start=start, **seen_through)
+            result = train(arm, out, progress, left)
             run.file(result.checkpoint, "checkpoint")
         runs[arm], results[arm] = run, (out, result)
     return _finish(job, parent, runs, results)
 
 
-def _phase3(job: Job, reporter: Any, parent: tracking.Run, left: Callable[[], float]) -> dict[str, Any]:
-    from models.training import phase3
+def _trainer(job: Job) -> Callable[..., Any]:
+    """What trains an arm: (arm, folder, progress, left) to its `TrainResult`."""
+    if job.profile.workers.most == 1:
+        from orchestration.stages.recipes import Recipe
 
-    inputs, data = _data(job, captions=True)
-    config = phase3.Phase3Config(
-        fusion=inputs.fusion(),
-        loop=_loop(job),
-        routes=job.profile.routes.opened(),
-        lora_rank=job.profile.lora.rank,
-        gradient_checkpointing=job.profile.lora.gradient_checkpointing,
-    )
-    start = checkpoint(job.inputs["phase2"], "hybrid")
-    with tracking.steps(parent, reporter) as progress:
-        result = phase3.run(config, data, job.out, progress, left=left, generator=inputs.generator, start=start)
-    parent.file(job.out / phase3.LORA_FOLDER, phase3.LORA_FOLDER)
-    return _finish(job, parent, {"hybrid": parent}, {"hybrid": (job.out, result)})
+        return Recipe(job).train
+    from orchestration.parallel.training import train
 
-
-def _data(job: Job, *, captions: bool) -> tuple[Any, Any]:
-    from orchestration.stages.inputs import Inputs
-
-    inputs = Inputs(job)
-    return inputs, inputs.training(inputs.ids("train"), inputs.ids("heldout"), captions=captions)
-
-
-def _loop(job: Job) -> Any:
-    from models.training.config import LoopConfig
-
-    precision = "bf16" if job.profile.device == "cuda" else "fp32"
-    recipe = job.profile.training(job.phase).model_dump()
-    return LoopConfig(**recipe, device=job.profile.device, precision=precision, readers=job.profile.readers)
+    return partial(train, job)
 
 
 def _finish(job: Job, parent: tracking.Run, runs: dict[str, tracking.Run], results: dict[str, Any]) -> dict[str, Any]:
