@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
+import sqlalchemy.exc
 
 from infra.processes import HOST, Server, ServerError, started
 
@@ -119,6 +120,6 @@ def _run(command: Sequence[str | Path], folder: Path, said: str = "") -> None:
 def _answers(url: sa.URL) -> bool:
     try:
         sa.create_engine(url, poolclass=sa.NullPool).connect().close()
-    except sa.exc.OperationalError:
+    except sqlalchemy.exc.OperationalError:
         return False
     return True

@@ -70,8 +70,8 @@ def measure(encoder: str, clips: int) -> ExtractionFigure:
 
 def _shards(folder: Path, clips: int) -> ClipShards:
     write_dataset(folder / "data", clips, 0, workspace.SEED, frames=workspace.FRAMES, size=workspace.SIDE)
-    sizes = {"frames": workspace.FRAMES, "size": workspace.SIDE, "clips_per_shard": PER_SHARD}
-    build_shards(folder / "data", folder / "shards", **sizes)
+    frames, side = workspace.FRAMES, workspace.SIDE
+    build_shards(folder / "data", folder / "shards", frames=frames, size=side, clips_per_shard=PER_SHARD)
     return ClipShards(folder / "shards")
 
 
