@@ -70,7 +70,10 @@ class Remote:
         from ray.job_submission import JobSubmissionClient
 
         place = self.environment["FORESIGHT_OBJECTS"]
-        client = JobSubmissionClient(self.environment["RAY_API_SERVER_ADDRESS"])
+        # Ray reads the way of authentication once, when it is loaded: this process loaded it before the cluster was
+        token = Path(self.environment["RAY_AUTH_TOKEN_PATH"]).read_text().strip()
+        headers = {"Authorization": f"Bearer {token}"}
+        client = JobSubmissionClient(self.environment["RAY_API_SERVER_ADDRESS"], headers=headers)
         return [one for one in client.list_jobs() if (one.metadata or {}).get("foresight.place") == place]
 
     def another(self, root: Path) -> "Remote":
