@@ -105,6 +105,7 @@ def started(home: Home, ports: Ports, say: Callable[[str], None] = lambda line: 
             "FORESIGHT_DATABASE": sql.address("foresight"),
             "FORESIGHT_DAGSTER_DATABASE": sql.address("dagster").replace("+psycopg:", "+psycopg2:"),
             "FORESIGHT_OBJECTS": f"s3://{BUCKET}/foresight",
+            "MLFLOW_BACKEND_STORE_URI": sql.address("mlflow"),  # `foresight backup` copies it
             **record.environment,
             **shared.environment,
             **keys,

@@ -16,7 +16,7 @@ import yaml
 from orchestration.home import Home
 from orchestration.record.database import address
 
-DAGSTER_URL = "DAGSTER_POSTGRES_URL"
+DAGSTER_URL = "FORESIGHT_DAGSTER_DATABASE"
 MLFLOW_URL = "MLFLOW_BACKEND_STORE_URI"
 DOCUMENTS = (
     "datasets.json",

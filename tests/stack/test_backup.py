@@ -16,12 +16,17 @@ import sqlalchemy as sa
 
 from orchestration.home import REPOSITORY, Home
 from tests.orchestration.backup.records import fill, standing
-from tests.postgres import Server
+from tests.postgres import Postgres
 from tests.stack.conftest import foresight
 
 pytestmark = pytest.mark.stack
-SETTINGS = "storage: {postgres: {postgres_url: {env: DAGSTER_POSTGRES_URL}}}\ntelemetry: {enabled: false}\n"
-ROLES = {"FORESIGHT_DATABASE": "foresight", "DAGSTER_POSTGRES_URL": "dagster", "MLFLOW_BACKEND_STORE_URI": "mlflow"}
+SETTINGS = "storage: {postgres: {postgres_url: {env: FORESIGHT_DAGSTER_DATABASE}}}\ntelemetry: {enabled: false}\n"
+ROLES = {
+    "FORESIGHT_DATABASE": "foresight",
+    "FORESIGHT_DAGSTER_DATABASE": "dagster",
+    "MLFLOW_BACKEND_STORE_URI": "mlflow",
+}
+PASSWORD = "quoted ' and \\"
 SCRIPT = REPOSITORY / "infra" / "kubernetes" / "config" / "roles.sh"
 
 
@@ -30,7 +35,7 @@ class State:
     """Three databases and a home, as the environment of this process names them."""
 
     home: Home
-    server: Server
+    server: Postgres
     made: Callable[[], str]
     monkeypatch: pytest.MonkeyPatch
 
@@ -40,7 +45,7 @@ class State:
         for variable, role in ROLES.items():
             # Dagster speaks psycopg2's dialect of placeholders; MLflow takes either.
             driver = "postgresql" if variable == "FORESIGHT_DATABASE" else "postgresql+psycopg2"
-            url = sa.make_url(self.made()).set(drivername=driver, username=role)
+            url = sa.make_url(self.made()).set(drivername=driver, username=role, password=PASSWORD)
             self.server_does(f"ALTER DATABASE {url.database} OWNER TO {role}")
             self.monkeypatch.setenv(variable, url.render_as_string(hide_password=False))
         self.home.dagster.mkdir(parents=True)
@@ -62,22 +67,24 @@ class State:
 
     def server_does(self, statement: str) -> None:
         """As the superuser."""
-        engine = sa.create_engine(self.server.url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+        engine = sa.create_engine(self.server.running.url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             connection.exec_driver_sql(statement)
 
 
 @pytest.fixture(scope="module")
-def roles(postgres: Server) -> Server:
+def roles(postgres: Postgres) -> Postgres:
     """A server that the script of the deployment has set up."""
-    place = {"PGHOST": "127.0.0.1", "PGPORT": str(postgres.url.port), "POSTGRES_USER": str(postgres.url.username)}
-    passwords = {f"{role.upper()}_PASSWORD": "quoted ' and \\" for role in ROLES.values()}
+    url = postgres.running.url
+    place = {"PGHOST": "127.0.0.1", "PGPORT": str(url.port), "POSTGRES_USER": str(url.username)}
+    place["PGPASSWORD"] = postgres.password
+    passwords = {f"{role.upper()}_PASSWORD": PASSWORD for role in ROLES.values()}
     subprocess.run(["sh", SCRIPT], env={**os.environ, **place, **passwords}, check=True)
     return postgres
 
 
 @pytest.fixture
-def state(roles: Server, new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> State:
+def state(roles: Postgres, new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> State:
     state = State(Home.find(), roles, new_database, monkeypatch)
     state.empty()
     return state
@@ -196,7 +203,7 @@ def test_a_database_that_holds_something_else_is_left_alone(state: State, tmp_pa
     assert standing(state.home) == other
 
 
-def test_a_role_opens_its_own_database_alone(roles: Server) -> None:
+def test_a_role_opens_its_own_database_alone(roles: Postgres) -> None:
     for role in ROLES.values():
         for database in ROLES.values():
             url = roles.url.set(username=role, database=database)

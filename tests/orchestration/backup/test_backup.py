@@ -222,9 +222,9 @@ def test_a_part_behind_a_server_must_be_named(home: Home, monkeypatch: pytest.Mo
     monkeypatch.delenv("MLFLOW_BACKEND_STORE_URI")
     home.dagster.mkdir(exist_ok=True)
     (home.dagster / "dagster.yaml").write_text("storage: {postgres: {postgres_url: {env: SOMETHING}}}")
-    with pytest.raises(UnknownPlace, match="DAGSTER_POSTGRES_URL"):
+    with pytest.raises(UnknownPlace, match="FORESIGHT_DAGSTER_DATABASE"):
         parts(home)
-    monkeypatch.setenv("DAGSTER_POSTGRES_URL", "mysql://host/name")
+    monkeypatch.setenv("FORESIGHT_DAGSTER_DATABASE", "mysql://host/name")
     with pytest.raises(AddressError, match="mysql"):
         parts(home)
 
