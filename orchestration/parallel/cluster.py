@@ -14,7 +14,8 @@ def connected() -> Iterator[Any]:
 
     mine = not ray.is_initialized()
     if mine:
-        ray.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False, logging_level=logging.ERROR)
+        address = os.environ.get("RAY_ADDRESS", "local")
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     try:
         yield ray
     finally:

@@ -29,8 +29,9 @@ def deadly(shards: ClipShards, shard: str) -> int:
     return int(shards.frames(shards.ids_of(shard)[2:3]).sum(dtype=np.int64))
 
 
+@pytest.mark.fault("an extraction worker killed with a shard in hand")
 @pytest.mark.usefixtures("nodes")
-def test_a_dead_workers_shard_is_encoded_again_and_named_once(shards, tmp_path, monkeypatch):
+def test_a_dead_workers_shard_is_encoded_again_and_named_once(shards, tmp_path, monkeypatch, fault_row):
     names = list(shards.shard_sha256)
     encoding, named = Encoding(deadly(shards, names[3]), tmp_path / "died"), []
     writing = features.FeatureWriter.write
@@ -41,6 +42,8 @@ def test_a_dead_workers_shard_is_encoded_again_and_named_once(shards, tmp_path, 
     with extractors(encoding, 2, shards) as workers:
         assert workers.standin()
         assert collect(shards, tmp_path / "many", workers.source, store, batch=2) == 24
+    fault_row.twice, fault_row.lost = len(named) - len(set(named)), len(set(names) - set(named))
+    fault_row.ended = "right result"
     assert encoding.mark.exists()
     assert sorted(named) == names
     assert len((tmp_path / "died.loads").read_text().splitlines()) == 3, (

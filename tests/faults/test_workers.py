@@ -12,6 +12,7 @@ from orchestration.parallel.checkpoints import Checkpoints
 from orchestration.parallel.training import TrainingFailed, _prefix, train
 from orchestration.profile import load
 from tests.faults.learners import CHOICES, LOOP, Trouble, learn, on_own_disk
+from tests.faults.rows import FaultRow
 from tests.models.training import runs
 
 pytestmark = pytest.mark.stack
@@ -57,17 +58,31 @@ def trained(job: Job, trouble: Trouble | None, progress=lambda *_: None, pace_s:
     return result.losses
 
 
-@pytest.mark.parametrize(("kind", "rank"), [("killed", 1), ("killed in a checkpoint", 0)])
-def test_a_worker_is_killed(job, unbroken, tmp_path, kind, rank):
+def fill(row: FaultRow, told: list[int], losses: list[float], saved: int) -> None:
+    """Counted are steps: done again though a checkpoint held them, and missing at the end."""
+    row.twice = sum(told.count(step) - 1 for step in range(1, saved + 1))
+    row.lost, row.ended = LOOP.steps - len(losses), "right result"
+
+
+@pytest.mark.parametrize(
+    ("kind", "rank"),
+    [
+        pytest.param("killed", 1, marks=pytest.mark.fault("a training worker killed in a step")),
+        pytest.param("killed in a checkpoint", 0, marks=pytest.mark.fault("a training worker killed in a checkpoint")),
+    ],
+)
+def test_a_worker_is_killed(job, unbroken, tmp_path, fault_row, kind, rank):
     trouble, told = Trouble(kind, rank, 5, tmp_path / "came"), []
     losses = trained(job, trouble, lambda what, done, total, numbers: told.append(done))
+    fill(fault_row, told, losses, saved=3)
     assert trouble.mark.exists()
     assert losses == pytest.approx(unbroken, rel=TOLERANCE)
     assert told[:5] == [1, 2, 3, 4, 5]
     assert told[-9:] == list(range(4, 13)), "it went on at the last checkpoint, not at the start"
 
 
-def test_a_node_is_killed(nodes, job, unbroken):
+@pytest.mark.fault("a node of a training killed")
+def test_a_node_is_killed(nodes, job, unbroken, fault_row):
     """That of the first worker, with its disk: the other goes on alone, from S3."""
     told = []
 
@@ -76,16 +91,22 @@ def test_a_node_is_killed(nodes, job, unbroken):
         if told.count(5) == 1 and done == 5:
             nodes.kill(next(disk for disk in nodes.workers if (disk / job.dataset / "checkpoints").is_dir()))
 
-    assert trained(job, None, progress, pace_s=0.5) == pytest.approx(unbroken, rel=TOLERANCE)
+    losses = trained(job, None, progress, pace_s=0.5)
+    fill(fault_row, told, losses, saved=3)
+    assert losses == pytest.approx(unbroken, rel=TOLERANCE)
     again = told[told.index(5) + 1 :]
     assert 4 in again
     assert 1 not in again
 
 
-def test_a_disk_is_full(job, unbroken, tmp_path):
+@pytest.mark.fault("the disk of a training worker full")
+def test_a_disk_is_full(job, unbroken, tmp_path, fault_row):
     trouble = Trouble("disk full", 0, 4, tmp_path / "came")
     with pytest.raises(TrainingFailed, match=r"no checkpoint of step 6 .*make room and run again"):
         trained(job, trouble)
     Checkpoints(os.environ["FORESIGHT_OBJECTS"], _prefix(job, job.out)).fetch(job.out)
     assert checkpoint.latest(job.out / "checkpoints").step == 3
-    assert trained(job, trouble) == pytest.approx(unbroken, rel=TOLERANCE), "there is room, and it goes on"
+    fault_row.ended, told = "clear failure", []
+    losses = trained(job, trouble, lambda what, done, total, numbers: told.append(done))
+    fault_row.twice, fault_row.lost = sum(step <= 3 for step in told), LOOP.steps - len(losses)
+    assert losses == pytest.approx(unbroken, rel=TOLERANCE), "there is room, and it goes on"
