@@ -64,6 +64,11 @@ class Home:
         return self.root / "mlflow"
 
     @property
+    def artifacts(self) -> str:
+        """Where MLflow keeps what is attached to its runs, unless a server of its own says so."""
+        return f"{self.objects}/mlflow" if self.objects else (self.mlflow / "artifacts").as_uri()
+
+    @property
     def tracking_uri(self) -> str:
         """MLflow's tracking store: $MLFLOW_TRACKING_URI, else a SQLite file, which needs no server to write to it."""
         return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.mlflow / 'mlflow.db'}"

@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from orchestration.home import Home
 from orchestration.jobs import PREDICTOR, PREMISE, Job
+from orchestration.objects.store import patient
 from orchestration.sending import Sending
 
 EXPERIMENTS = {
@@ -95,9 +97,13 @@ def require(home: Home) -> None:
     """Make sure that MLflow's store answers now: its own client would try for most of an hour before it said no.
 
     Raises:
-        TrackingError: it does not.
+        TrackingError: it does not, or its address carries a password, which would be told with every error.
     """
     address = home.tracking_uri
+    if address.startswith(("http://", "https://")) and urlsplit(address).username is not None:
+        raise TrackingError(
+            f"{SERVER}: carries a name or password; give MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
+        )
     try:
         if address.startswith("sqlite:///"):
             path = Path(address.removeprefix("sqlite:///"))
@@ -115,7 +121,7 @@ def connect(home: Home) -> None:
     import mlflow
 
     home.mlflow.mkdir(parents=True, exist_ok=True)
-    for name, value in CLIENT.items():
+    for name, value in {**CLIENT, **patient()}.items():  # MLflow sends artifacts by a boto3 of its own
         os.environ.setdefault(name, value)
     named = os.environ.get(SERVER)
     mlflow.set_tracking_uri(home.tracking_uri)
@@ -225,7 +231,7 @@ def experiment(home: Home, name: str) -> str:
 
     if mlflow.get_experiment_by_name(name) is None:
         served = home.tracking_uri.startswith(("http://", "https://"))  # a server says itself where artifacts go
-        mlflow.create_experiment(name, None if served else (home.mlflow / "artifacts").as_uri())
+        mlflow.create_experiment(name, None if served else home.artifacts)
     return mlflow.set_experiment(name).experiment_id
 
 
