@@ -137,7 +137,7 @@ def test_a_flipped_bit_in_s3_is_found_when_the_data_is_fetched(objects, workspac
         workspace.commit(stage)
     store = open_store(f"{objects}/dvc")
     before = set(store.keys())
-    damaged = next(key for key in store.keys() if not key.endswith(".dir"))
+    damaged = next(key for key in before if not key.endswith(".dir"))
     remove_server_bit(store, damaged)
     worker = elsewhere(workspace, tmp_path / "there")
     with pytest.raises(
