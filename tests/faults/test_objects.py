@@ -16,7 +16,8 @@ import pytest
 from orchestration.data.workspace import Workspace, WorkspaceError, repository_params
 from orchestration.objects.folders import pull_folder, push_folder
 from orchestration.objects.store import PART, ObjectStore, StoreAway, open_store
-from tests.stack.conftest import foresight, small_profile  # noqa: F401  fixture
+from tests.stack.conftest import foresight
+from tests.stack.remote import Remote
 
 pytestmark = pytest.mark.stack
 AWAY_S = 30
@@ -107,7 +108,7 @@ def test_work_goes_on_when_s3_was_away_for_half_a_minute(
 
 @pytest.mark.fault("S3 away for good")
 def test_s3_that_stays_away_costs_one_line_and_leaves_nothing(
-    objects, workspace, remote_store, s3_alone, tmp_path, monkeypatch, small_profile, fault_row
+    objects, workspace, remote_store, s3_alone, tmp_path, monkeypatch, fault_row
 ):
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
     monkeypatch.setenv("FORESIGHT_OBJECTS", objects)
@@ -120,7 +121,8 @@ def test_s3_that_stays_away_costs_one_line_and_leaves_nothing(
             pull_folder(store, "step", tmp_path / "back")
         with pytest.raises(WorkspaceError, match="run again: it goes on"):
             workspace.commit("shards")
-        run = foresight(tmp_path / "home", "run", "--profile", str(small_profile), "--until", "clips")
+        profile = Remote(tmp_path, {}).profile()
+        run = foresight(tmp_path / "home", "run", "--profile", str(profile), "--until", "clips")
     finally:
         s3_alone.start()
     assert not (tmp_path / "back").exists()
@@ -141,7 +143,7 @@ def test_s3_that_stays_away_costs_one_line_and_leaves_nothing(
 def test_a_flipped_bit_in_s3_is_found_before_anything_is_made_of_it(workspace, remote_store, tmp_path, fault_row):
     workspace.commit("clips")
     workspace.commit("shards")
-    damaged = next(key for key in remote_store.keys() if not key.endswith(".dir"))
+    damaged = next(key for key in remote_store.keys("files/") if not key.endswith(".dir"))
     place = {"Bucket": remote_store.bucket, "Key": remote_store.full(damaged)}
     sound = remote_store.client.get_object(**place)["Body"].read()
     remote_store.client.put_object(**place, Body=flip(sound))
