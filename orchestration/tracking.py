@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from orchestration.home import Home
 from orchestration.jobs import PREDICTOR, PREMISE, Job
@@ -97,13 +96,10 @@ def require(home: Home) -> None:
     """Make sure that MLflow's store answers now: its own client would try for most of an hour before it said no.
 
     Raises:
-        TrackingError: it does not, or its address carries a password, which would be told with every error.
+        TrackingError: it does not.
+        HomeError: its address holds a user or a password.
     """
     address = home.tracking_uri
-    if address.startswith(("http://", "https://")) and urlsplit(address).username is not None:
-        raise TrackingError(
-            f"{SERVER}: carries a name or password; give MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
-        )
     try:
         if address.startswith("sqlite:///"):
             path = Path(address.removeprefix("sqlite:///"))
@@ -121,7 +117,7 @@ def connect(home: Home) -> None:
     import mlflow
 
     home.mlflow.mkdir(parents=True, exist_ok=True)
-    for name, value in {**CLIENT, **patient()}.items():  # MLflow sends artifacts by a boto3 of its own
+    for name, value in {**CLIENT, **patient()}.items():  # to S3 it sends by a boto3 of its own
         os.environ.setdefault(name, value)
     named = os.environ.get(SERVER)
     mlflow.set_tracking_uri(home.tracking_uri)

@@ -95,7 +95,7 @@ def _objects() -> list[dict[str, Any]]:
 
     from orchestration.objects.store import AddressError, ObjectError, open_store
 
-    what, remedy = "object store", "mend it, the AWS_* environment, or FORESIGHT_OBJECTS"
+    what, remedy = "object store", "mend it, or correct the AWS_* variables or FORESIGHT_OBJECTS"
     try:
         store = replace(open_store(url), attempts=2)
         next(store.keys(), None)

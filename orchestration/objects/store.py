@@ -87,7 +87,7 @@ class ObjectStore:
     bucket: str
     prefix: str
     attempts: int | None = None
-    """How often a request is made before the store is away; None: as `patient` says."""
+    """How often a request is made before the store is said to be away; None: as `patient` says."""
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
