@@ -1,10 +1,10 @@
 """Films decoded in a process of their own (design §12): a file made to do harm takes that process, never the ingest.
 
 The limits of `video.py` are asked between frames. What ffmpeg does before it gives control back they cannot stop: a
-table of 1 kB that unfolds into gigabytes, a packet that never ends, a fault of a codec. So the films of an ingest, which
-may come from anybody, are decoded by a child with a bound on its memory and its processor time. It can write no file
-and knows none of the environment's secrets. It serves one film after another and is started anew after one that ended
-it. Requests and answers are a line of JSON; pixels follow as plain bytes. Nothing is unpickled.
+table of 1 kB that unfolds into gigabytes, a packet that never ends, a fault of a codec. So the films of an ingest,
+which may come from anybody, are decoded by a child with a bound on its memory and its processor time. It can write no
+file and knows none of the environment's secrets. It serves one film after another and is started anew after one that
+ended it. Requests and answers are a line of JSON; pixels follow as plain bytes. Nothing is unpickled.
 """
 
 import errno
@@ -18,6 +18,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ class DecoderError(RuntimeError):
 
 
 class Decoder:
-    """Decodes films in a child process, which is started with the first one. Use it in a `with`: that ends the child."""
+    """Decodes films in a child process, started with the first one and ended with the `with` that it is used in."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -74,7 +75,7 @@ class Decoder:
         """
         child = self._child or self._start()
         deadline = time.monotonic() + _WAIT * self.limits.max_cpu_s
-        request = json.dumps({"path": str(path.absolute()), "size": size}).encode() + b"\n"
+        request = json.dumps([str(path.absolute()), size]).encode() + b"\n"
         try:
             assert child.stdin
             with suppress(BrokenPipeError):  # it ended meanwhile: the answer that does not come says so
@@ -155,10 +156,10 @@ def main(limits: Limits) -> None:
     _bound(limits)
     _say({"ready": True})
     for line in sys.stdin.buffer:
-        request = json.loads(line)
+        path, size = json.loads(line)
         _bound_time(limits)
         try:
-            video = decode(Path(request["path"]), limits, lambda frame: centre_square(frame, request["size"]))
+            video = decode(Path(path), limits, partial(centre_square, size=size))
         except (ClipError, MemoryError) as error:
             spent = isinstance(error, MemoryError) or _out_of_memory(error)
             reason = f"too large: decoding it takes more than {limits.max_memory} bytes of memory"
