@@ -51,7 +51,7 @@ def pages(home: Home, dagster_port: int, mlflow_port: int | None) -> Iterator[li
 
 def _record(home: Home, logs: Path, port: int, environment: Mapping[str, str]) -> AbstractContextManager[Server]:
     """MLflow's page over the home's own file."""
-    options = {"backend-store-uri": home.tracking_uri, "default-artifact-root": (home.mlflow / "artifacts").as_uri()}
+    options = {"backend-store-uri": home.tracking_uri, "default-artifact-root": home.artifacts}
     return started(
         "MLflow",
         mlflow.command(port, options),

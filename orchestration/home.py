@@ -8,13 +8,14 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DATASET_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 
 class HomeError(ValueError):
-    """A name or a folder that cannot belong to a home."""
+    """A name, a folder or an address that cannot belong to a home."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,23 @@ class Home:
 
     @property
     def tracking_uri(self) -> str:
-        """MLflow's tracking store: $MLFLOW_TRACKING_URI, else a SQLite file, which needs no server to write to it."""
-        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.mlflow / 'mlflow.db'}"
+        """MLflow's tracking store: $MLFLOW_TRACKING_URI, else a SQLite file, which needs no server to write to it.
+
+        Raises:
+            HomeError: the address holds a user or a password, which every page and error would show.
+        """
+        given = os.environ.get("MLFLOW_TRACKING_URI")
+        if given and urlsplit(given).username is not None:
+            raise HomeError(
+                "MLFLOW_TRACKING_URI: holds a user or a password, which would be shown; "
+                "give them as MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            )
+        return given or f"sqlite:///{self.mlflow / 'mlflow.db'}"
+
+    @property
+    def artifacts(self) -> str:
+        """Where MLflow keeps the files of its runs when no server of its own says so."""
+        return f"{self.objects}/mlflow" if self.objects else (self.mlflow / "artifacts").as_uri()
 
     @property
     def objects(self) -> str | None:

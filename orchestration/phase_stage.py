@@ -209,9 +209,9 @@ def result_of(context: dg.AssetExecutionContext, job: Job, *, by_cells: bool = F
     if not by_cells:
         _clear_other(job)
     began = time.monotonic()
-    work, where = spending.work_of(job), job.profile.dispatch
-    task = Task(work, job.stage, where.needs(job.stage), JobParcel(work, job), spending.Paid(job, context.log))
-    result = {**dispatch(context, task, where), "fingerprint": job.fingerprint}
+    work, profile = spending.work_of(job), job.profile
+    task = Task(work, job.stage, profile.needs(job.stage), JobParcel(work, job), spending.Paid(job, context.log))
+    result = {**dispatch(context, task, profile.dispatch), "fingerprint": job.fingerprint}
     times.note(Home(job.home), job.dataset, context.asset_key.path[-1], time.monotonic() - began)
     part = job.out / f"{RESULT}.part"
     part.write_text(json.dumps(result, indent=1), encoding="utf-8")

@@ -17,7 +17,7 @@ from models.encoders.registry import Precision
 from models.fusion.config import NAMED, Kind, QueryMode, sizes_of
 from models.pretrained import LTX_PARTS, find, hub_folder
 from models.provenance import WeightsError, require_pinned
-from orchestration.dispatch.needs import Dispatch
+from orchestration.dispatch.needs import Dispatch, Needs
 from orchestration.home import REPOSITORY
 from orchestration.versioning import weights_hashes, weights_sha256
 
@@ -271,6 +271,12 @@ class Profile(Part):
                 f"budget.gpus: {self.budget.gpus} are reserved and workers.most is {most}; reserve as many"
             )
         return self
+
+    def needs(self, stage: str) -> Needs:
+        """What a stage needs of the machine that it is sent to; GPUs of several workers are asked for by them."""
+        needs = self.dispatch.needs(stage)
+        shared = self.workers.most > 1 and stage in ("phase1", "phase2", "phase3")
+        return needs.model_copy(update={"gpus": ()}) if shared else needs
 
     def training(self, phase: int) -> Training:
         """The recipe numbers of a phase."""

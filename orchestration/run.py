@@ -117,13 +117,18 @@ def _note(entry: dg.EventLogEntry, outcome: Outcome, display: Display) -> None:
         display.end(stage, outcome.seconds[stage], made=outcome.made.get(stage, True))
     elif event.is_step_failure:
         outcome.seconds[stage] = outcome.seconds.pop(stage, -time.monotonic()) + time.monotonic()
-        error = event.step_failure_data.error
-        while error is not None and error.cause is not None:
-            error = error.cause
-        if error is not None:
-            outcome.refused |= error.cls_name in REFUSALS
-        outcome.failures[stage] = _message(error)
+        chain = list(_chain(event.step_failure_data.error))
+        outcome.refused |= any(error.cls_name in REFUSALS for error in chain)
+        own = [error for error in chain if not (error.cls_name or "").startswith("Dagster")]
+        outcome.failures[stage] = _message(next(iter(own or chain), None))  # what lies deeper says no remedy
         display.fail(stage, outcome.failures[stage])
+
+
+def _chain(error: Any) -> Iterator[Any]:
+    """An error as Dagster keeps it, and what it was raised from."""
+    while error is not None:
+        yield error
+        error = error.cause
 
 
 def _message(error: Any) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 from orchestration.home import Home
 from orchestration.jobs import PREDICTOR, PREMISE, Job
+from orchestration.objects.store import patient
 from orchestration.sending import Sending
 
 EXPERIMENTS = {
@@ -96,6 +97,7 @@ def require(home: Home) -> None:
 
     Raises:
         TrackingError: it does not.
+        HomeError: its address holds a user or a password.
     """
     address = home.tracking_uri
     try:
@@ -115,7 +117,7 @@ def connect(home: Home) -> None:
     import mlflow
 
     home.mlflow.mkdir(parents=True, exist_ok=True)
-    for name, value in CLIENT.items():
+    for name, value in {**CLIENT, **patient()}.items():  # to S3 it sends by a boto3 of its own
         os.environ.setdefault(name, value)
     named = os.environ.get(SERVER)
     mlflow.set_tracking_uri(home.tracking_uri)
@@ -225,7 +227,7 @@ def experiment(home: Home, name: str) -> str:
 
     if mlflow.get_experiment_by_name(name) is None:
         served = home.tracking_uri.startswith(("http://", "https://"))  # a server says itself where artifacts go
-        mlflow.create_experiment(name, None if served else (home.mlflow / "artifacts").as_uri())
+        mlflow.create_experiment(name, None if served else home.artifacts)
     return mlflow.set_experiment(name).experiment_id
 
 

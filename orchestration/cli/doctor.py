@@ -38,7 +38,7 @@ def doctor(
 
 def examine(profile: Profile) -> list[dict[str, Any]]:
     """What a profile needs, each with what is there and what to do."""
-    return [*_machine(profile), *_database(), *_standing(profile), *_fetched()]
+    return [*_machine(profile), *_database(), *_objects(), *_standing(profile), *_fetched()]
 
 
 def servers() -> list[dict[str, Any]]:
@@ -83,6 +83,24 @@ def _database() -> list[dict[str, Any]]:
         with database.read():
             return [_row(what, f"{database} answers", True)]
     except (AddressError, StoreError) as error:
+        return [_row(what, " ".join(str(error).split()), False, remedy)]
+
+
+def _objects() -> list[dict[str, Any]]:
+    """The store that $FORESIGHT_OBJECTS names, if it does."""
+    url = Home.find().objects
+    if url is None:
+        return []
+    from dataclasses import replace
+
+    from orchestration.objects.store import AddressError, ObjectError, open_store
+
+    what, remedy = "object store", "mend it, or correct the AWS_* variables or FORESIGHT_OBJECTS"
+    try:
+        store = replace(open_store(url), attempts=2)
+        next(store.keys(), None)
+        return [_row(what, f"{store} answers", True)]
+    except (AddressError, ObjectError) as error:
         return [_row(what, " ".join(str(error).split()), False, remedy)]
 
 

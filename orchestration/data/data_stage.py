@@ -47,7 +47,7 @@ def make(context: dg.AssetExecutionContext, foresight: Foresight, dataset: Datas
 
 
 def _task(foresight: Foresight, dataset: Dataset, workspace: Workspace, stage: str) -> Task:
-    work, needs = data_work(workspace, dataset.name, stage), foresight.profile.dispatch.needs(stage)
+    work, needs = data_work(workspace, dataset.name, stage), foresight.profile.needs(stage)
     return Task(work, stage, needs, DataParcel(work, foresight.home, workspace, stage), Unpaid(needs.max_hours))
 
 

@@ -131,8 +131,11 @@ class Workspace:
         targets = [self._target(stage) for stage in stages]
         drop_damaged(self._cache, outs)
         with self._repo() as repo:
-            with suppress(FileNotFoundError, DownloadError):  # what lacks is told below, by name
-                repo.fetch(targets=targets, remote=REMOTE)
+            for _ in range(2):  # a damaged list of a folder hides what it lists until it is fetched again
+                with suppress(FileNotFoundError, DownloadError):  # what lacks is told below, by name
+                    repo.fetch(targets=targets, remote=REMOTE)
+                if not drop_damaged(self._cache, outs):
+                    break
             missing = lacking(self._cache, outs)
             if missing:
                 repo.cloud.get_remote_odb(REMOTE).oids_exist(missing)  # a remote that is away says so here

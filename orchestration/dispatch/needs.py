@@ -18,6 +18,7 @@ ROLES: Mapping[str, Role] = {
     "phase1": "training",
     "phase2": "training",
     "phase3": "training",
+    "predictor": "training",
     "evaluate": "evaluation",
 }
 """What kind of work each stage is. `clips` is none: the raw clips lie where the orchestration is."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from orchestration.objects.store import ObjectStore
 
 Stage = Callable[[str, Path | None, Any], dict[str, Any]]
+BUNDLE = "FORESIGHT_BUNDLE"
+"""The key of the bundle that this process works on: workers that it starts on other machines are told it."""
 
 
 def run(stage: str, key: str, reporter: Any, work: Stage) -> dict[str, Any]:
@@ -44,6 +46,7 @@ def run(stage: str, key: str, reporter: Any, work: Stage) -> dict[str, Any]:
     if bundle.stage != stage:
         raise BundleError(f"{key}: a bundle of the stage {bundle.stage}, not of {stage}")
     _end_by(bundle.allowed_s)
+    os.environ[BUNDLE] = key
     with tempfile.TemporaryDirectory(prefix="foresight-") as folder, _home(Path(folder).resolve()) as home:
         job = lay_out(store, bundle, home)
         path = _write(job, time.monotonic() - began) if job else None
@@ -54,6 +57,24 @@ def run(stage: str, key: str, reporter: Any, work: Stage) -> dict[str, Any]:
         seconds = time.monotonic() - began
         _put_done(store, Done(work=bundle.work, home=str(home.root), seconds=seconds, result=result, **made))
     return result
+
+
+@contextmanager
+def laid_out(key: str, job: Job) -> Iterator[Job]:
+    """What a bundle names, on the machine of one of several workers, for the length of a `with`; the job there.
+
+    Raises:
+        BundleError, ObjectError: as `run`.
+    """
+    from orchestration.objects.store import open_store
+
+    store = open_store(Home(job.home).objects or "")
+    bundle = read(store.get_bytes(key), key)
+    with tempfile.TemporaryDirectory(prefix="foresight-") as folder, _home(Path(folder).resolve()) as home:
+        there = lay_out(store, bundle, home)
+        if there is None:
+            raise BundleError(f"{key}: holds no typed job, and only such a one is shared by several workers")
+        yield there
 
 
 def _write(job: Job, spent: float) -> Path:

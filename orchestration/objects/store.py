@@ -86,6 +86,8 @@ class ObjectStore:
 
     bucket: str
     prefix: str
+    attempts: int | None = None
+    """How often a request is made before the store is said to be away; None: as `patient` says."""
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
@@ -105,11 +107,15 @@ class ObjectStore:
         from botocore.config import Config
 
         tries = patient()
+        retries: Any = {
+            "mode": tries["AWS_RETRY_MODE"],
+            "total_max_attempts": self.attempts or int(tries["AWS_MAX_ATTEMPTS"]),
+        }
         config = Config(
             connect_timeout=_CONNECT_S,
             read_timeout=_READ_S,
             max_pool_connections=PARALLEL,
-            retries={"mode": tries["AWS_RETRY_MODE"], "total_max_attempts": int(tries["AWS_MAX_ATTEMPTS"])},  # pyright: ignore[reportArgumentType]
+            retries=retries,
         )
         return Session().client("s3", config=config)
 

@@ -5,6 +5,7 @@ A profile that asks for several workers has each arm trained by them (`orchestra
 
 import json
 import math
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -79,9 +80,11 @@ def _trainer(job: Job) -> Callable[..., Any]:
         from orchestration.stages.recipes import Recipe
 
         return Recipe(job).train
-    from orchestration.parallel.training import train
+    from orchestration.dispatch.scratch import BUNDLE, laid_out
+    from orchestration.parallel.training import same_disk, train
 
-    return partial(train, job)
+    bundle = os.environ.get(BUNDLE)
+    return partial(train, job, settle=partial(laid_out, bundle) if bundle else same_disk)
 
 
 def _predictor(job: Job, reporter: Any, parent: tracking.Run, left: Callable[[], float]) -> dict[str, Any]:

@@ -51,11 +51,11 @@ class Nodes:
 
 
 @pytest.fixture(scope="module")
-def nodes(s3_server, tmp_path_factory) -> Iterator[Nodes]:
+def nodes(s3_alone, tmp_path_factory) -> Iterator[Nodes]:
     """The nodes, which reach the S3 server; $RAY_ADDRESS names their cluster."""
     with pytest.MonkeyPatch.context() as patched:
         sources = [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]
-        known = {**s3_server.environment, "PYTHONPATH": os.pathsep.join(filter(None, sources))}
+        known = {**s3_alone.environment, "PYTHONPATH": os.pathsep.join(filter(None, sources))}
         # A cluster that lost a node is told so soon, and a training that lacks one gives up soon.
         known |= {"RAY_health_check_period_ms": "1000", "RAY_health_check_failure_threshold": "3"}
         known |= {"RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "15", "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5"}

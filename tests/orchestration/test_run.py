@@ -59,6 +59,19 @@ def test_a_failed_stage_is_one_line_with_its_reason(home, monkeypatch):
         go(home)
 
 
+def test_the_line_is_the_projects_own_and_not_that_of_the_library_below_it(home, monkeypatch):
+    @dg.asset(key=["moving_shapes", "clips"])
+    def away():
+        try:
+            raise OSError("[Errno 111] refused")
+        except OSError as error:
+            raise RuntimeError("the store is away; mend it and run again") from error
+
+    monkeypatch.setattr(running, "build", programme(away))
+    with pytest.raises(RunError, match="moving_shapes/clips: the store is away; mend it and run again"):
+        go(home)
+
+
 def test_a_gate_that_refuses_is_exit_3(home, monkeypatch):
     monkeypatch.setattr(running, "build", programme(clips, phase2))
     with pytest.raises(RunRefused, match="phase 2 may not start: phase 1 is NO_GO") as refused:

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from orchestration import tracking
-from orchestration.home import Home
+from orchestration.home import Home, HomeError
 from orchestration.tracking import TrackingError, require
 from tests.orchestration.receivers import Webhook, serving
 
@@ -51,3 +51,11 @@ def test_a_server_is_asked_for_its_health(home, monkeypatch):
             require(home)
     with pytest.raises(TrackingError, match="does not answer"):
         require(home)
+
+
+@pytest.mark.parametrize("holder", ["ada:secret", ":secret", "secret"])
+def test_an_address_that_holds_a_password_is_refused_and_not_repeated(home, monkeypatch, holder):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"https://{holder}@mlflow.example")
+    with pytest.raises(HomeError, match="MLFLOW_TRACKING_PASSWORD") as refused:
+        require(home)
+    assert "secret" not in str(refused.value)

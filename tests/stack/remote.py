@@ -47,7 +47,7 @@ class Remote:
         """A profile of this programme's sizes, with what a test changes."""
         table = yaml.safe_load((PROFILES / "laptop.yaml").read_text())
         for name, changes in {**SMALL, **sections}.items():
-            table[name] = {**table[name], **SMALL.get(name, {}), **changes}
+            table[name] = {**table.get(name, {}), **SMALL.get(name, {}), **changes}
         path = self.root / f"{uuid.uuid4().hex[:6]}.yaml"
         path.write_text(yaml.safe_dump(table | {"name": "small", "dispatch": dispatch or {}}))
         return path

@@ -46,3 +46,16 @@ def test_a_training_of_the_cluster_leaves_in_the_home_what_one_of_this_machine_l
     [job] = [job for job in remote.jobs() if held.key == job.metadata["foresight.key"]]
     assert not [name for name in job.runtime_env["env_vars"] if "AWS" in name or "TOKEN" in name]
     assert remote.environment["AWS_SECRET_ACCESS_KEY"] not in job.model_dump_json()
+
+
+def test_a_training_shared_by_workers_on_two_machines_gives_the_losses_of_one(remote: Remote, tmp_path):
+    alone, shared = remote, remote.another(tmp_path / "shared")
+    alone.go(alone.profile(), "phase1")
+    told = {"least": 2, "most": 2, "accelerator": None}
+    shared.go(shared.profile({**ON_RAY, "stages": {}}, workers=told), "phase1")
+    losses = [
+        [json.loads(row)["loss"] for row in (one.home.run("moving_shapes", "phase1") / "history.jsonl").open()]
+        for one in (alone, shared)
+    ]
+    assert len(losses[0]) == 6
+    assert losses[1] == pytest.approx(losses[0], rel=2e-5)
