@@ -13,7 +13,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: help setup demo test stack stack-test fault-figures check ui report gpu-bench clean
+.PHONY: help setup demo test stack stack-test fault-figures check audit ui report gpu-bench clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,6 +61,10 @@ check: setup ## style, types and import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+audit: setup ## secrets in the tracked files, then advisories on requirements.lock (error 4: no service to ask)
+	$(BIN)/python -m infra.audit.secret_scan
+	$(BIN)/python -m infra.audit.advisories
 
 clean: ## remove what runs made; keeps the environment and the fetched weights
 	rm -rf .foresight/data .foresight/runs .foresight/dagster .foresight/mlflow .foresight/remote .foresight/foresight.db

@@ -4,6 +4,7 @@ A job names its inputs by path and by version, so that a result can be told apar
 fingerprint leaves out what does not change the result: where the home lies, who runs it, on which attempt.
 """
 
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,9 @@ from orchestration.experiments.declaration import PremiseDeclaration
 from orchestration.profile import Profile
 from orchestration.versioning import fingerprint, source_sha256
 
+SCHEMA = "foresight.job/1"
+MAX_BYTES = 2**20
+"""Of a job file; one of the laptop profile has about 6 kB."""
 RESULT = "result.json"
 JOB_FILE = "job.json"
 EVALUATE = "evaluate"
@@ -58,7 +62,9 @@ def data_version(versions: Mapping[str, str]) -> str:
 
 
 class JobError(ValueError):
-    """A job file that cannot be read as what it says it is."""
+    """A job that cannot be run as what it says it is."""
+
+    exit_code = 2
 
 
 class Job(BaseModel):
@@ -66,7 +72,7 @@ class Job(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    schema_: Literal["foresight.job/1"] = Field(default="foresight.job/1", alias="schema")
+    schema_: Literal["foresight.job/1"] = Field(default=SCHEMA, alias="schema")
     stage: str
     phase: Literal[1, 2, 3]
     dataset: str
@@ -103,9 +109,15 @@ class Job(BaseModel):
         return fingerprint({"stage": self.stage, "phase": self.phase, "source": source, "parts": parts})
 
     def moved(self, home: Path) -> "Job":
-        """The same job in another home; its fingerprint stays."""
+        """The same job in another home; its fingerprint stays.
+
+        Raises:
+            JobError: a folder of it is not below its home, so that it has no place in another.
+        """
 
         def there(path: Path) -> Path:
+            if not path.is_relative_to(self.home):
+                raise JobError(f"{path} lies outside the job's home {self.home}: it has no place in another")
             return home / path.relative_to(self.home)
 
         inputs = {name: there(folder) for name, folder in self.inputs.items()}
@@ -121,13 +133,35 @@ class Job(BaseModel):
 
 
 def read(path: Path | None) -> Job:
-    """The job in a file."""
+    """The job in a file.
+
+    Raises:
+        JobError: no regular file, too large, of another schema, or not a job.
+    """
     if path is None:
         raise JobError("this stage needs a job: give --job FILE (Dagster writes one; see orchestration/jobs.py)")
     try:
-        return Job.model_validate_json(path.read_bytes())
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise JobError(f"{path}: no regular file; give the job.json of a result's folder")
+        if status.st_size > MAX_BYTES:
+            raise JobError(f"{path}: {status.st_size} bytes, at most {MAX_BYTES}; this is no job file")
+        content = path.read_bytes()
     except OSError as error:
         raise JobError(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        job = Job.model_validate_json(content)
     except ValidationError as error:
-        first: Any = error.errors()[0]
-        raise JobError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        first: Any = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        if where == "schema":
+            raise _of_another_schema(path, first["input"]) from error
+        raise JobError(f"{path}: {where}: {first['msg']}") from error
+    if "schema_" not in job.model_fields_set:
+        raise _of_another_schema(path, None)
+    return job
+
+
+def _of_another_schema(path: Path, found: object) -> JobError:
+    said = f"says {str(found)[:60]!r}" if found is not None else "names no schema"
+    return JobError(f"{path}: {said}; this code reads {SCHEMA}: write the job anew with the code that runs it")

@@ -16,6 +16,8 @@ Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in pixels."""
 Boxes = list[list[Box]]
 """Of each frame."""
+MAX_BYTES = 64 * 2**20
+"""Of a file of boxes: JSON takes many times its size when it is read."""
 VISIBLE = 0.5
 """A box of which less than this share lies in the kept square is left out: most of its object cannot be seen."""
 
@@ -27,6 +29,8 @@ def read_boxes(path: Path, frames: int) -> Boxes:
         ClipError: not such a file, or of another film.
     """
     try:
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise ClipError(f"boxes too large: {size} bytes, at most {MAX_BYTES}")
         found = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise ClipError(f"boxes unreadable: {error}") from error

@@ -26,9 +26,10 @@ from safetensors.numpy import save
 
 from models.data import Progress, file_sha256, no_progress, write_durably
 from models.data.boxes import in_centre_square, read_boxes
+from models.data.decoding import Decoder
 from models.data.sources import SPLITS, Quarantined, Row, read_source
 from models.data.sparing import Sparing
-from models.data.video import ClipError, Limits, centre_square, cuts, decode
+from models.data.video import ClipError, Limits, centre_square, cuts
 
 INDEX = "index.parquet"
 QUARANTINE = "quarantine.parquet"
@@ -119,6 +120,7 @@ def build_shards(
     Raises:
         SourceError: nothing usable in `data_dir`.
         ShardError: no clip could be decoded; a known clip or a setting changed.
+        DecoderError: films cannot be decoded here at all.
         WriteError: the disk is full; run again when there is room, finished shards are kept.
     """
     source = read_source(data_dir)
@@ -128,12 +130,13 @@ def build_shards(
     builder = _Builder(out_dir, settings, clips_per_shard)
     known, new = builder.sort_out(source.rows)
     quarantined = list(source.quarantined)
-    for done, row in enumerate(new):
-        progress("decode", done, len(new), {"set_aside": float(len(quarantined))})
-        try:
-            builder.add(row.split, _clips(row, limits, **settings))
-        except ClipError as error:
-            quarantined.append(Quarantined(row.id, row.source_path, str(error)))
+    with Decoder(limits) as decoder:
+        for done, row in enumerate(new):
+            progress("decode", done, len(new), {"set_aside": float(len(quarantined))})
+            try:
+                builder.add(row.split, _clips(row, decoder, **settings))
+            except ClipError as error:
+                quarantined.append(Quarantined(row.id, row.source_path, str(error)))
     builder.flush()
     table = pa.Table.from_pylist([vars(item) for item in quarantined], schema=_QUARANTINE_SCHEMA)
     _write_table(out_dir / QUARANTINE, table)
@@ -256,9 +259,9 @@ def _origin(row: Row) -> dict[str, Any]:
     }
 
 
-def _clips(row: Row, limits: Limits, *, frames: int, size: int, stride: int) -> list[_Clip]:
+def _clips(row: Row, decoder: Decoder, *, frames: int, size: int, stride: int) -> list[_Clip]:
     """Decode a film and cut its windows; frames are scaled as they come, so that only small ones are held."""
-    video = decode(row.path, limits, lambda frame: centre_square(frame, size))
+    video = decoder.film(row.path, size)
     total = len(video.frames)
     if total < frames:
         raise ClipError(f"too short: {total} frames, at least {frames}")

@@ -2,7 +2,8 @@
 
 `decode` trusts nothing: only regular files of known containers are opened (a playlist could name other files), sizes
 are checked before pixels are made, and a file that ends early is refused, not shortened. One thread and ffmpeg's
-bit-exact conversions, so that every machine reads the same frames.
+bit-exact conversions, so that every machine reads the same frames. What ffmpeg does before it gives control back, these
+checks cannot stop: strangers' files are decoded in a process of their own (`decoding.py`).
 
 A Theora file or a raw stream does not say how long it should be; its missing end cannot be seen.
 """
@@ -10,6 +11,7 @@ A Theora file or a raw stream does not say how long it should be; its missing en
 import io
 import os
 import stat
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -26,6 +28,10 @@ from PIL import Image
 SUFFIXES = frozenset({".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts", ".webm"})
 _CONTAINERS = "matroska,webm,mov,mp4,avi,gif,ogg,mpegts,mpeg"
 _EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT | Interpolation.FULL_CHR_H_INT
+_STREAMS = 16
+"""At most, in a file: ffmpeg sets up a decoder for each."""
+_PROBED_PIXELS = 8192 * 8192
+"""ffmpeg decodes a frame as it opens a file, to learn what it is; no larger one."""
 _SLACK = 0.02
 """Share of promised packets that a healthy file may lack: encoders write an empty packet for a dropped frame."""
 
@@ -36,13 +42,25 @@ class ClipError(ValueError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What a clip may cost. A clip outside them is refused before its pixels are decoded where the file says so."""
+    """What a clip may cost. A clip outside them is refused before its pixels are decoded where the file says so.
+
+    All but the last two depend on the file alone, so that every machine sets the same clips aside; those two are the
+    net below them.
+    """
 
     max_bytes: int = 512 * 2**20
     max_pixels_per_frame: int = 4096 * 2304
     max_frames: int = 3000
+    max_pixels: int = 3000 * 1920 * 1088
+    """Of all frames together, as they are decoded: 3000 of full HD."""
+    max_held_bytes: int = 4 * 2**30
+    """Of the frames that are kept, as `each` leaves them; they are there twice for a moment."""
     max_seconds: float = 120.0
     min_frames: int = 9
+    max_cpu_s: float = 300.0
+    """Processor time of the decoding."""
+    max_memory: int = 4 * 2**30
+    """Address space in bytes of a process that decodes; one that decodes for itself is not held to it."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +90,8 @@ def decode(path: Path, limits: Limits | None = None, each: Callable[[np.ndarray]
     _check_file(path, limits)
     try:
         # "file:" keeps a name like "concat:a|b" from being read as a protocol.
-        options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
+        options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file", "max_streams": str(_STREAMS + 1)}
+        options |= {"max_pixels": str(_PROBED_PIXELS), "threads": "1"}
         container = av.open(f"file:{path.absolute()}", options=options, metadata_errors="replace")
     except (FFmpegError, OSError) as error:
         raise ClipError(f"unreadable: {error.strerror or error}") from error
@@ -99,6 +118,8 @@ def _check_file(path: Path, limits: Limits) -> None:
 
 
 def _decode(container: InputContainer, limits: Limits, each: Callable[[np.ndarray], np.ndarray]) -> Video:
+    if len(container.streams) > _STREAMS:
+        raise ClipError(f"too large: more than {_STREAMS} streams")
     if not container.streams.video:
         raise ClipError("unreadable: no video in the file")
     stream = container.streams.video[0]
@@ -112,9 +133,11 @@ def _decode(container: InputContainer, limits: Limits, each: Callable[[np.ndarra
     codec.options = {"max_pixels": str(limits.max_pixels_per_frame), "flags": "bitexact"}
 
     reader, frames, packets, end = VideoReformatter(), [], 0, 0.0
+    pixels_made, held, began = 0, 0, time.thread_time()
     size: tuple[int, int] | None = None
     try:
         for packet in container.demux(stream):
+            _check_time(time.thread_time() - began, limits)
             if packet.pts is not None and packet.size:
                 packets += 1
                 duration = float(packet.duration * packet.time_base) if packet.duration else 1 / float(rate)
@@ -125,11 +148,14 @@ def _decode(container: InputContainer, limits: Limits, each: Callable[[np.ndarra
                 if frame.is_corrupt:
                     raise ClipError(f"damaged: decoder error at frame {len(frames)}")
                 _check_length(len(frames) + 1, len(frames) / float(rate), limits)
+                pixels_made += frame.width * frame.height
+                _check_whole(pixels_made, held, limits)
                 pixels = _rgb(frame, reader, limits)
                 if size not in (None, pixels.shape[:2]):
                     raise ClipError(f"damaged: the frame size changes at frame {len(frames)}")
                 size = pixels.shape[:2]
                 frames.append(each(pixels))
+                held += frames[-1].nbytes
     except (FFmpegError, OSError) as error:
         raise ClipError(f"damaged: {error.strerror or error} at frame {len(frames)}") from error
 
@@ -166,6 +192,18 @@ def _check_length(frames: int, seconds: float, limits: Limits) -> None:
         raise ClipError(f"too large: more than {limits.max_frames} frames")
     if seconds > limits.max_seconds:
         raise ClipError(f"too large: longer than {limits.max_seconds:g} s")
+
+
+def _check_whole(pixels: int, held: int, limits: Limits) -> None:
+    if pixels > limits.max_pixels:
+        raise ClipError(f"too large: more than {limits.max_pixels} pixels in all its frames")
+    if held > limits.max_held_bytes:
+        raise ClipError(f"too large: its frames take more than {limits.max_held_bytes} bytes")
+
+
+def _check_time(seconds: float, limits: Limits) -> None:
+    if seconds > limits.max_cpu_s:
+        raise ClipError(f"too costly: more than {limits.max_cpu_s:g} s of processor time to decode")
 
 
 def _rgb(frame: av.VideoFrame, reader: VideoReformatter, limits: Limits) -> np.ndarray:

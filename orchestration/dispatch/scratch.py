@@ -14,6 +14,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestration.admission import require_inside
 from orchestration.dispatch.bundle import Bundle, BundleError, Done, place, read
 from orchestration.dispatch.partial import fetch, kept
 from orchestration.home import Home
@@ -99,6 +100,7 @@ def lay_out(store: "ObjectStore", bundle: Bundle, home: Home) -> Job | None:
     if bundle.job is None:
         return None
     job = bundle.job.moved(home.root)
+    require_inside(job, place(bundle.work, "the job"))  # before anything is written where it says
     _require("data", {name: workspace.version(name) for name in job.data_versions}, job.data_versions)
     _require("weights", {name: job.profile.hash_of(name) for name in job.weights}, job.weights)
     fetch(store, place(bundle.work, "partial"), job.out)

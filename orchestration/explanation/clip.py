@@ -50,7 +50,8 @@ def _of_file(path: Path, trained: Trained, progress: Progress) -> Clip:
     import torch
 
     from models.data import file_sha256
-    from models.data.video import ClipError, Limits, centre_square, cuts, decode
+    from models.data.decoding import Decoder
+    from models.data.video import ClipError, Limits, cuts
     from models.encoders.base import Tokens
     from models.encoders.stored import tokens_of
     from orchestration.stages.parameters import section
@@ -58,7 +59,8 @@ def _of_file(path: Path, trained: Trained, progress: Progress) -> Clip:
     settings = trained.inputs.shards.settings
     length, size = settings["frames"], settings["size"]
     try:
-        film = decode(path, Limits(min_frames=length), lambda frame: centre_square(frame, size))
+        with Decoder(Limits(min_frames=length)) as decoder:
+            film = decoder.film(path, size)
     except ClipError as error:
         raise ExplanationError(f"{path}: {error}; give a video of {length} frames or more") from error
     taken = cuts(len(film.frames), length, settings["stride"], 1)[0]

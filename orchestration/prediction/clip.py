@@ -72,11 +72,13 @@ def read_clip(given: str, trained: TrainedPredictor, horizon: "Horizon", *, at_e
 
 def _of_file(path: Path, trained: TrainedPredictor, horizon: "Horizon", at_end: bool) -> Given:
     from models.data import file_sha256
-    from models.data.video import ClipError, Limits, centre_square, cuts, decode
+    from models.data.decoding import Decoder
+    from models.data.video import ClipError, Limits, cuts
 
     settings = trained.inputs.shards.settings
     try:
-        film = decode(path, Limits(min_frames=horizon.context), lambda frame: centre_square(frame, settings["size"]))
+        with Decoder(Limits(min_frames=horizon.context)) as decoder:
+            film = decoder.film(path, settings["size"])
     except ClipError as error:
         raise PredictorError(f"{path}: {error}; give a video of {horizon.context} frames or more") from error
     count = len(film.frames)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orchestration import tracking
-from orchestration.jobs import RESULT, Job, read
+from orchestration.admission import admit
+from orchestration.jobs import RESULT, Job
 
 if TYPE_CHECKING:
     from orchestration.documents import PerClip
@@ -25,7 +26,7 @@ def run(stage: str, job: Path | None, reporter: Any) -> dict[str, Any]:
     """Measure every arm and every baseline on the same clips."""
     import torch
 
-    given = read(job)
+    given = admit(job, stage)
     if given.profile.threads:
         torch.set_num_threads(given.profile.threads)
     return _Evaluation(given, reporter).run()

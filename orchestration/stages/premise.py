@@ -12,9 +12,10 @@ from typing import Any
 
 from models.data import write_durably
 from orchestration import tracking
+from orchestration.admission import admit
 from orchestration.experiments.declaration import Encoder, PremiseDeclaration, Sizes
 from orchestration.experiments.documents import ExperimentDecision, PremiseDocument
-from orchestration.jobs import Job, JobError, read
+from orchestration.jobs import Job, JobError
 from orchestration.versioning import fingerprint, source_sha256
 
 AUDIT, PAGE = "audit.json", "page.html"
@@ -27,7 +28,7 @@ def run(stage: str, job: Path | None, reporter: Any) -> dict[str, Any]:
     """Measure what is not measured yet, and write the document, the figures and the page."""
     import torch
 
-    given = read(job)
+    given = admit(job, stage)
     if given.declaration is None:
         raise JobError(f"{job}: no declaration in it; `foresight experiment premise` writes the job")
     if given.profile.threads:

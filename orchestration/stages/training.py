@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestration import tracking
+from orchestration.admission import admit
 from orchestration.budget.allowance import StoppedAtReservation, countdown, to_finish
-from orchestration.jobs import PREDICTOR, RESULT, Job, read
+from orchestration.jobs import PREDICTOR, RESULT, Job
 
 ARMS = ("hybrid", "vlm_only", "dino_only")
 
@@ -24,7 +25,7 @@ def run(stage: str, job: Path | None, reporter: Any) -> dict[str, Any]:
     Raises:
         StoppedAtReservation: its time was up; what was done is in a checkpoint.
     """
-    given = read(job)
+    given = admit(job, stage)
     left = _left(given)
 
     from models.training.loop import OutOfTime

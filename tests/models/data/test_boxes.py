@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.data.boxes import in_centre_square, read_boxes
+from models.data.boxes import MAX_BYTES, in_centre_square, read_boxes
 from models.data.shards import ClipShards, ShardError, build_shards
 from models.data.video import ClipError
 
@@ -23,6 +23,13 @@ def test_boxes_stay_inside_the_square_and_keep_their_order(corners, height, widt
     for x1, y1, x2, y2 in in_centre_square(boxes, height, width, 32):
         assert 0 <= x1 < x2 <= 32
         assert 0 <= y1 < y2 <= 32
+
+
+def test_a_file_of_boxes_that_is_too_large_is_not_read(tmp_path):
+    with (tmp_path / "boxes.json").open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(ClipError, match=f"boxes too large: {MAX_BYTES + 1} bytes"):
+        read_boxes(tmp_path / "boxes.json", 1)
 
 
 def test_a_box_moves_with_the_centre_square():

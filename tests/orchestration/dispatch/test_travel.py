@@ -13,6 +13,7 @@ from orchestration.dispatch import partial, scratch
 from orchestration.dispatch.bundle import Bundle, BundleError, place, read
 from orchestration.dispatch.parcels import JobParcel
 from orchestration.home import REPOSITORY, Home
+from orchestration.jobs import JobError
 from orchestration.objects import store as stores
 from tests.orchestration.dispatch.stores import Memory
 from tests.orchestration.test_worker import job as any_job
@@ -125,6 +126,23 @@ def test_a_bundle_whose_files_climb_out_of_the_home_is_refused(path):
     said = {"work": WORK, "stage": "phase1", "code": "c", "workspace": "data/x", "files": {path: "x"}, "pull": []}
     with pytest.raises(BundleError, match="does not lie in the home"):
         read(json.dumps(said).encode(), "key")
+
+
+@pytest.mark.parametrize("field", ["out", "workspace", "inputs"])
+@pytest.mark.parametrize("way", ["../beside", "/beside"])
+def test_a_bundle_whose_job_climbs_out_of_the_home_is_refused_before_anything_is_written(
+    parcel, store, tmp_path, monkeypatch, field, way
+):
+    monkeypatch.setattr(scratch.tempfile, "tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    key = parcel.send("a1", 60.0)
+    said = json.loads(store.held[key])
+    place_of = f"{tmp_path}{way}" if way.startswith("/") else f"{said['job']['home']}/{way}"
+    said["job"][field] = {"phase0": place_of} if field == "inputs" else place_of
+    store.held[key] = json.dumps(said).encode()
+    with pytest.raises(JobError, match=r"lies outside (its|the job's) home"):
+        scratch.run("phase1", key, None, Stage())
+    assert not list((tmp_path / "scratch").iterdir())
 
 
 def test_a_bundle_of_another_stage_is_refused(parcel, store):
