@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from orchestration.experiments.declaration import PremiseDeclaration
 from orchestration.experiments.documents import ExperimentDecision
 from orchestration.record import store
-from orchestration.record.signature import lacking
 from orchestration.record.decisions import OverrideError
+from orchestration.record.signature import lacking
 from orchestration.record.store import Store
 
 DECIDED, OVERRIDDEN = "experiment_decided", "experiment_overridden"
