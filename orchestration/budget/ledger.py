@@ -34,6 +34,7 @@ from orchestration.budget.reservations import (
 )
 from orchestration.plan.programme import Programme
 from orchestration.record import store
+from orchestration.record.signature import lacking
 from orchestration.record.store import Store
 
 FORECASTS = 10
@@ -134,8 +135,8 @@ class Ledger:
             LedgerError: nothing or more than one waits under this name, nobody signed, or the hours make no sense.
         """
         by, why = by.strip(), why.strip()
-        if not by or not why:
-            raise LedgerError(f"an approval needs {'a name' if not by else 'a reason'}: say who approves, and why")
+        if lacks := lacking(by, why):
+            raise LedgerError(f"an approval needs {lacks}: say who approves, and why")
         if not 0 < hours < float("inf"):
             raise LedgerError(f"{hours} h cannot be approved: give the hours that the run may go on for")
         with self._store.write() as connection:

@@ -313,6 +313,7 @@ def _show(decision: Decision, as_json: bool) -> None:
 def _print_log(entries: list[dict[str, Any]]) -> None:
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("time (UTC)", "phase", "data", "what", "by", "why"):
@@ -326,7 +327,8 @@ def _print_log(entries: list[dict[str, Any]]) -> None:
             what, by, why = document["verdict"], "the gate", ", ".join(open_rows) or "every criterion"
         else:
             what, by, why = f"override {document['until'] or ''}".strip(), document["by"], document["why"]
-        table.add_row(at, str(entry["phase"]), entry["data"] or "-", what, by, why)
+        # A person's words are not rich's markup: a bracket in a reason must not be what the log breaks on.
+        table.add_row(at, str(entry["phase"]), entry["data"] or "-", what, Text(by), Text(why))
     _console().print(table)
 
 

@@ -18,6 +18,7 @@ from orchestration.experiments.declaration import PremiseDeclaration
 from orchestration.experiments.documents import ExperimentDecision
 from orchestration.record import store
 from orchestration.record.decisions import OverrideError
+from orchestration.record.signature import lacking
 from orchestration.record.store import Store
 
 DECIDED, OVERRIDDEN = "experiment_decided", "experiment_overridden"
@@ -103,8 +104,8 @@ class ExperimentLog:
             OverrideError: nobody signed it, no reason was given, or it would have expired already.
         """
         by, why = by.strip(), why.strip()
-        if not by or not why:
-            raise OverrideError(f"an override needs {'a name' if not by else 'a reason'}: say who approves, and why")
+        if lacks := lacking(by, why):
+            raise OverrideError(f"an override needs {lacks}: say who approves, and why")
         made = self.decisions(experiment, profile=profile)
         with self._store.write() as connection:
             at = store.now(connection, self._clock())

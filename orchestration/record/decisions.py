@@ -20,6 +20,7 @@ from orchestration.documents import Decision, Evaluation, Phase, canonical, sha2
 from orchestration.gates import gate
 from orchestration.plan.programme import Programme
 from orchestration.record import store
+from orchestration.record.signature import lacking
 from orchestration.record.store import Store
 
 
@@ -143,8 +144,8 @@ class DecisionLog:
             OverrideError: nobody signed it, no reason was given, or it would have expired already.
         """
         by, why = by.strip(), why.strip()
-        if lacking := next((what for what, text in (("a name", by), ("a reason", why)) if not _says(text)), None):
-            raise OverrideError(f"an override needs {lacking}: say who approves, and why")
+        if lacks := lacking(by, why):
+            raise OverrideError(f"an override needs {lacks}: say who approves, and why")
         if phase not in (1, 2, 3):
             raise OverrideError(f"there is no phase {phase}: give 1, 2 or 3")
         answered = self.latest(phase, dataset=dataset, profile=profile)
@@ -236,11 +237,6 @@ def last_day(text: str) -> dt.date | None:
         return dt.date.fromisoformat(text.strip()) if text.strip() else None
     except ValueError:
         raise OverrideError(f"until {text}: not a date; give YYYY-MM-DD") from None
-
-
-def _says(text: str) -> bool:
-    """Whether there is a letter or a digit in it: blanks that do not look like blanks are no reason either."""
-    return any(sign.isalnum() for sign in text)
 
 
 def _changed(row: Any, body: Mapping[str, Any]) -> str | None:

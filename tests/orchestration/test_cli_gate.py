@@ -256,3 +256,23 @@ def test_a_broken_log_fails_and_names_the_link(home: Path) -> None:
 def test_every_command_helps_with_an_example() -> None:
     for command in ("show", "decide", "approve", "replay", "log"):
         assert f"foresight gate {command}" in foresight("gate", command, "--help").stdout
+
+
+def test_brackets_in_a_reason_are_shown_as_they_are(home: Path) -> None:
+    evaluated(home)
+    printed(foresight("gate", "decide", "1", "--json"))
+    assert foresight("gate", "approve", "1", "--by", "A. [Chair]", "--why", "short [/bold] by [red].01").exit_code == 0
+    log = foresight("gate", "log")
+    assert log.exit_code == 0, log.exception
+    assert "A. [Chair]" in log.stdout
+    assert "short [/bold] by [red].01" in log.stdout
+
+
+@pytest.mark.parametrize("sign", ["\x1b[2J", "\n", "\r", "\x07", "\u2028", "\u202e"])
+def test_what_moves_in_a_terminal_is_not_signed(home: Path, sign: str) -> None:
+    for by, why in (("A. Chair", f"short{sign}GO"), (f"A.{sign}Chair", "short")):
+        refused = foresight("gate", "approve", "1", "--by", by, "--why", why)
+        assert refused.exit_code == 2
+        assert "in one line of plain text" in refused.stderr
+        assert sign.strip() not in refused.stderr.rstrip() or not sign.strip()
+    assert printed(foresight("gate", "log", "--json"))["entries"] == []
