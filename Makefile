@@ -49,9 +49,9 @@ test: setup ## the fast tests
 	$(BIN)/foresight weights fetch
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not stack"
 
-stack-test: setup ## the tests that run whole programmes, servers and a browser
+stack-test: setup ## the tests that run whole programmes, servers and a browser; `fault-figures` runs the faults
 	$(BIN)/foresight weights fetch
-	$(BIN)/python -m pytest -m stack --durations=25
+	$(BIN)/python -m pytest -m "stack and not fault" --durations=25
 
 fault-figures: setup ## every fault in one table: how it ended, what was done twice or lost, and how far off the budget is
 	$(BIN)/python -m tests.faults.figures --kills 200

@@ -23,7 +23,11 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the session by name of what is left, and end it."""
-    if os.environ.get("PYTEST_XDIST_WORKER") or session.config.getoption("markexpr", "") not in ("stack", "fault"):
+    if os.environ.get("PYTEST_XDIST_WORKER") or session.config.getoption("markexpr", "") not in (
+        "stack",
+        "fault",
+        "stack and not fault",
+    ):
         return
     deadline = time.monotonic() + GRACE_S
     while (left := left_behind(os.environ[SESSION])) and time.monotonic() < deadline:

@@ -17,7 +17,7 @@ import sqlalchemy.exc
 
 from infra.processes import HOST, Server, ServerError, started
 
-USER = "foresight"
+USER = "postgres"
 LACKING = "no PostgreSQL server here: install Debian's package `postgresql`"
 INSTALLED = Path("/usr/lib/postgresql")
 

@@ -54,7 +54,7 @@ def on_phase1(home: Home, dataset: str, store: FeatureStore) -> dict[str, Effect
         return None
     workspace = Workspace(home.workspace(dataset), remote_of(home))
     job = read(folder / "job.json").model_copy(update={"workspace": workspace.root})
-    if job.data_versions != {stage: workspace.version(stage) for stage in job.data_versions}:
+    if job.data_versions != {stage: workspace.recorded(stage) for stage in job.data_versions}:
         raise JobError(
             f"{folder}: trained on other data than {workspace.root} holds; run `foresight run --until phase1`"
         )

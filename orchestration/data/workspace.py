@@ -102,11 +102,11 @@ class Workspace:
                 absent = self._absent(repo, stage)
         if absent:
             raise WorkspaceError(f"{self.remote}: lacks {len(absent)} files of {stage} after the push; run it again")
-        publication.note(self.root, str(self.remote), {stage: self._recorded(stage)})
+        publication.note(self.root, str(self.remote), {stage: self.recorded(stage)})
 
     def published(self, stage: str) -> bool:
         """Whether the version of a stage is all in the remote, for any machine to have."""
-        return publication.published(self.root, str(self.remote), stage, self._recorded(stage))
+        return publication.published(self.root, str(self.remote), stage, self.recorded(stage))
 
     def whole(self, stage: str) -> bool:
         """Whether a published version is still all in the remote: the remote is asked for each file.
@@ -144,7 +144,7 @@ class Workspace:
                     f"object and run the data stages where they were made: they send it again"
                 )
             repo.checkout(targets=targets, force=True)
-        publication.note(self.root, str(self.remote), {stage: self._recorded(stage) for stage in stages})
+        publication.note(self.root, str(self.remote), {stage: self.recorded(stage) for stage in stages})
 
     def adopt(self, stage: str, row: Mapping[str, Any]) -> None:
         """Take over what a worker elsewhere made and pushed: its row of dvc.lock, and the outs that it names."""
@@ -178,7 +178,7 @@ class Workspace:
         """
         if not self.published(stage):
             raise WorkspaceError(f"{self.root}: {stage} was made, but not all of it is in {self.remote}; run it again")
-        return self._recorded(stage)
+        return self.recorded(stage)
 
     def outs(self, stage: str) -> list[dict[str, Any]]:
         """path, md5, size and number of files of a stage's outs."""
@@ -190,15 +190,16 @@ class Workspace:
         return lock[stage]["outs"]
 
     def versions(self) -> dict[str, str]:
-        """The version of every stage that has a published one."""
+        """What every stage has made that made something, published or not."""
         known = [CLIPS] if (self.root / "data.dvc").is_file() else []
-        return {stage: self.version(stage) for stage in [*known, *self._lock()] if self.published(stage)}
+        return {stage: self.recorded(stage) for stage in [*known, *self._lock()]}
 
     @property
     def _cache(self) -> Path:
         return self.root / ".dvc" / "cache"
 
-    def _recorded(self, stage: str) -> str:
+    def recorded(self, stage: str) -> str:
+        """What dvc.lock says that a stage has made, published or not."""
         return "+".join(out["md5"] for out in self.outs(stage))
 
     def _record(self, repo: Any, stage: str) -> None:

@@ -154,10 +154,9 @@ def _stop(cluster: Cluster, job_id: str) -> None:
 def _account(held: Hours, job: Job, done: "Done | None") -> None:
     """What a job took that nobody watched from its start to its end, or that was over before anybody looked."""
     ended_at = job.ended_at or time.time()
-    if held.began_at is not None:
-        held.used(max(0.0, ended_at - held.began_at.timestamp()))
-    else:
-        held.used(done.seconds if done else max(0.0, ended_at - job.submitted_at))
+    watched = ended_at - (held.began_at.timestamp() if held.began_at else job.submitted_at)
+    # Who met a running job saw less than the worker itself did.
+    held.used(max(0.0, done.seconds if done and not held.began_at else watched, done.seconds if done else 0.0))
 
 
 def _said(done: "Done") -> dict[str, Any]:

@@ -220,7 +220,6 @@ def test_a_version_whose_push_was_killed_halfway_is_not_published(workspace, rem
         pusher.kill()
         pusher.wait()
     assert workspace.fresh("shards"), "DVC itself sees nothing wrong"
-    assert list(workspace.versions()) == ["clips"]
     with pytest.raises(WorkspaceError, match="not all of it is in"):
         workspace.version("shards")
     with pytest.raises(WorkspaceError, match="missing or damaged"):

@@ -11,6 +11,7 @@ from orchestration.budget.ledger import Ledger
 from orchestration.home import Home
 from orchestration.plan.programme import load
 from orchestration.record.store import Store, StoreError
+from tests.stack.servers import jobs_client
 
 pytestmark = pytest.mark.stack
 AWAY_S = 60.0
@@ -91,7 +92,7 @@ def _keys(ledger: Ledger) -> set[str]:
 
 @pytest.mark.fault("Ray's head restarted")
 def test_rays_head_is_restarted_while_a_job_runs_on_a_worker(ray_cluster, tmp_path, fault_row):
-    from ray.job_submission import JobStatus, JobSubmissionClient
+    from ray.job_submission import JobStatus
 
     ticks = tmp_path / "ticks"
     script = tmp_path / "tick.py"
@@ -99,7 +100,7 @@ def test_rays_head_is_restarted_while_a_job_runs_on_a_worker(ray_cluster, tmp_pa
         f"import time\nwith open({str(ticks)!r}, 'a', 1) as file:\n"
         "    for _ in range(60):\n        file.write('.\\n')\n        time.sleep(0.5)\n"
     )
-    jobs = JobSubmissionClient(ray_cluster.environment["RAY_API_SERVER_ADDRESS"])
+    jobs = jobs_client(ray_cluster.environment)
     key = jobs.submit_job(
         entrypoint=f"python {script}",
         submission_id="before-the-restart",
@@ -109,7 +110,7 @@ def test_rays_head_is_restarted_while_a_job_runs_on_a_worker(ray_cluster, tmp_pa
     _until(lambda: ticks.is_file() and len(ticks.read_text().split()) > 4, "the job's first ticks")
     ray_cluster.kill(0)
     ray_cluster.mend()
-    jobs = JobSubmissionClient(ray_cluster.environment["RAY_API_SERVER_ADDRESS"])
+    jobs = jobs_client(ray_cluster.environment)
     assert jobs.get_job_info(key).submission_id == key, "the head knows the job that it had"
     with pytest.raises(RuntimeError, match="already exists"):
         jobs.submit_job(entrypoint="true", submission_id=key)

@@ -1,5 +1,6 @@
 """A stack test that leaves a process behind fails its session, even when the process's parent is gone."""
 
+import os
 import subprocess
 import sys
 
@@ -22,7 +23,8 @@ def test_what_is_left_is_named_ended_and_fails_the_session(tmp_path):
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = stack\n")
     (tmp_path / "test_it.py").write_text(LEAVES)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "stack", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, env=environment, check=False)
     assert "1 passed" in done.stdout
     assert "left behind:" in done.stdout
     assert "time.sleep(600)" in done.stdout

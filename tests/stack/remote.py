@@ -18,7 +18,7 @@ from orchestration.plan.programme import load
 from orchestration.profile import PROFILES
 from orchestration.record.store import Store
 from tests.stack.orchestrator import DIE
-from tests.stack.servers import RayNodes, RestartableMlflow
+from tests.stack.servers import RayNodes, jobs_client, RestartableMlflow
 
 SMALL = {
     "clips": {"train": 16, "heldout": 8, "per_shard": 16},
@@ -67,14 +67,12 @@ class Remote:
 
     def jobs(self) -> list:
         """The cluster's jobs of this programme."""
-        from ray.job_submission import JobSubmissionClient
-
         place = self.environment["FORESIGHT_OBJECTS"]
-        # Ray reads the way of authentication once, when it is loaded: this process loaded it before the cluster was
-        token = Path(self.environment["RAY_AUTH_TOKEN_PATH"]).read_text().strip()
-        headers = {"Authorization": f"Bearer {token}"}
-        client = JobSubmissionClient(self.environment["RAY_API_SERVER_ADDRESS"], headers=headers)
-        return [one for one in client.list_jobs() if (one.metadata or {}).get("foresight.place") == place]
+        return [
+            one
+            for one in jobs_client(self.environment).list_jobs()
+            if (one.metadata or {}).get("foresight.place") == place
+        ]
 
     def another(self, root: Path) -> "Remote":
         """A second orchestration of the same programme: a home of its own, the same record, objects and cluster."""

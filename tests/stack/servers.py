@@ -149,6 +149,18 @@ def ray_cluster(ray_nodes: RayNodes, monkeypatch: pytest.MonkeyPatch) -> RayNode
     return _named(ray_nodes, monkeypatch)
 
 
+def jobs_client(environment: dict[str, str]):
+    """A client of a cluster's jobs.
+
+    Ray reads the way of authentication once, when it is loaded, and this process loaded it before the cluster was.
+    """
+    from ray.job_submission import JobSubmissionClient
+
+    token = Path(environment["RAY_AUTH_TOKEN_PATH"]).read_text().strip()
+    address = environment["RAY_API_SERVER_ADDRESS"]
+    return JobSubmissionClient(address, headers={"Authorization": f"Bearer {token}"})
+
+
 def _named(server, monkeypatch: pytest.MonkeyPatch):
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)

@@ -7,15 +7,19 @@ import pytest
 import yaml
 
 from models.training.checkpoint import read
-from orchestration.data.workspace import Workspace
+from orchestration.data.workspace import Workspace, remote_of
 from tests.stack.remote import ON_RAY, Remote
 
 pytestmark = pytest.mark.stack
 
 
-def test_a_data_stage_of_the_cluster_ends_with_the_lock_that_this_machine_writes(remote_made: Remote, tmp_path):
+def test_a_data_stage_of_the_cluster_ends_with_the_lock_that_this_machine_writes(
+    remote_made: Remote, tmp_path, monkeypatch
+):
+    for name, value in remote_made.environment.items():
+        monkeypatch.setenv(name, value)
     here = remote_made.another(tmp_path)
-    local = Workspace(here.home.workspace("moving_shapes"), here.home.remote)
+    local = Workspace(here.home.workspace("moving_shapes"), remote_of(here.home))
     lock = local.root / "dvc.lock"
     there = yaml.safe_load(lock.read_text())["stages"]["shards"]
     jobs = {job.metadata["foresight.work"].split("/")[1]: job for job in remote_made.jobs()}
