@@ -18,7 +18,7 @@ from orchestration.plan.programme import load
 from orchestration.profile import PROFILES
 from orchestration.record.store import Store
 from tests.stack.orchestrator import DIE
-from tests.stack.servers import RayNodes, jobs_client, RestartableMlflow
+from tests.stack.servers import RayNodes, RestartableMlflow, jobs_client
 
 SMALL = {
     "clips": {"train": 16, "heldout": 8, "per_shard": 16},
