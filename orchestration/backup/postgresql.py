@@ -80,7 +80,7 @@ def restore(url: sa.URL, source: Path, backup: str, scratch: Path) -> None:
 
 
 def _without_password(url: sa.URL) -> str:
-    return url.set(drivername="postgresql", password=None).render_as_string()
+    return url.set(drivername="postgresql")._replace(password=None).render_as_string()  # `set` would keep it, as ***
 
 
 def _run(command: list[str], url: sa.URL) -> None:

@@ -206,7 +206,7 @@ def test_a_database_that_holds_something_else_is_left_alone(state: State, tmp_pa
 def test_a_role_opens_its_own_database_alone(roles: Postgres) -> None:
     for role in ROLES.values():
         for database in ROLES.values():
-            url = roles.url.set(username=role, database=database)
+            url = roles.running.url.set(username=role, password=PASSWORD, database=database)
             engine = sa.create_engine(url, poolclass=sa.NullPool)
             if role == database:
                 with engine.begin() as connection:

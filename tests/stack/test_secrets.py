@@ -93,7 +93,7 @@ def test_no_secret_of_a_run_is_in_anything_that_it_leaves(objects, new_database,
         away.setenv("FORESIGHT_DATABASE", record.replace(f":{postgres.port}/", f":{port}/"))
         failed += [foresight(home, "budget")]
     assert [each.returncode for each in failed] == [1, 1]
-    remote.go(profile, "clips", "shards", "dinov2", "latents", "phase1")
+    remote.go(profile, "clips", "shards", "dinov2", "qwen", "latents", "phase1")
     done = [foresight(home, "report", "--out", str(home / "report.html"))]
     assert [each.returncode for each in done] == [0], done[0].stderr
     mlflow = {key for key in open_store(objects).keys("mlflow/") if key.endswith("model.safetensors")}
