@@ -45,9 +45,12 @@ def run(stage: str, key: str, reporter: Any, work: Stage) -> dict[str, Any]:
     bundle = read(store.get_bytes(key), key)
     if bundle.stage != stage:
         raise BundleError(f"{key}: a bundle of the stage {bundle.stage}, not of {stage}")
-    _end_by(bundle.allowed_s)
-    os.environ[BUNDLE] = key
-    with tempfile.TemporaryDirectory(prefix="foresight-") as folder, _home(Path(folder).resolve()) as home:
+    with (
+        _ended_after(bundle.allowed_s),
+        tempfile.TemporaryDirectory(prefix="foresight-") as folder,
+        _environment(FORESIGHT_HOME=str(Path(folder).resolve()), **{BUNDLE: key}),
+    ):
+        home = Home(Path(folder).resolve())
         job = lay_out(store, bundle, home)
         path = _write(job, time.monotonic() - began) if job else None
         laid = listing(home.runs)  # the job file among them: its paths are this worker's, and stay here
@@ -70,8 +73,11 @@ def laid_out(key: str, job: Job) -> Iterator[Job]:
 
     store = open_store(Home(job.home).objects or "")
     bundle = read(store.get_bytes(key), key)
-    with tempfile.TemporaryDirectory(prefix="foresight-") as folder, _home(Path(folder).resolve()) as home:
-        there = lay_out(store, bundle, home)
+    with (
+        tempfile.TemporaryDirectory(prefix="foresight-") as folder,
+        _environment(FORESIGHT_HOME=str(Path(folder).resolve())),
+    ):
+        there = lay_out(store, bundle, Home(Path(folder).resolve()))
         if there is None:
             raise BundleError(f"{key}: holds no typed job, and only such a one is shared by several workers")
         yield there
@@ -146,25 +152,34 @@ def _put_done(store: "ObjectStore", done: Done) -> None:
         print(f"{key}: another attempt of this work was first; its result stands", flush=True)
 
 
-def _end_by(allowed_s: float | None) -> None:
-    """The kernel ends this process when its time is up, whatever it hangs in and whoever still watches it."""
-    if allowed_s is not None:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, allowed_s)
+@contextmanager
+def _ended_after(allowed_s: float | None) -> Iterator[None]:
+    """The kernel ends a process in this `with` when its time is up, whatever it hangs in and whoever still watches."""
+    if allowed_s is None:
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, allowed_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @contextmanager
-def _home(root: Path) -> Iterator[Home]:
-    """A home for the length of a `with`; the process stands where it stood afterwards."""
-    before, stood = os.environ.get("FORESIGHT_HOME"), Path.cwd()
-    os.environ["FORESIGHT_HOME"] = str(root)
+def _environment(**variables: str) -> Iterator[None]:
+    """These variables for the length of a `with`; the process stands where it stood, and as it was, afterwards."""
+    before, stood = {name: os.environ.get(name) for name in variables}, Path.cwd()
+    os.environ |= variables
     try:
-        yield Home(root)
+        yield
     finally:
         os.chdir(stood)
-        os.environ.pop("FORESIGHT_HOME")
-        if before is not None:
-            os.environ["FORESIGHT_HOME"] = before
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _require(what: str, here: dict[str, str], asked: dict[str, str]) -> None:

@@ -1,6 +1,8 @@
 """There and back: what a worker elsewhere is given, what it refuses, and what the home holds afterwards."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -99,6 +101,13 @@ def test_the_first_final_message_stands(parcel, store):
     assert store.held[place(WORK, "done.json")] == first
 
 
+def test_a_process_that_has_done_its_work_is_not_ended_later(parcel, store):
+    before = dict(os.environ)
+    scratch.run("phase1", parcel.send("a1", 60.0), None, Stage())
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert os.environ == before
+
+
 def test_a_worker_that_dies_before_its_final_message_leaves_no_result(parcel, store):
     def dies(stage, path, reporter):
         raise MemoryError
@@ -158,15 +167,15 @@ def test_a_bundle_says_where_it_is_wrong():
 
 HANGS = """
 import signal, time
-from orchestration.dispatch.scratch import _end_by
-_end_by(0.5)
+from orchestration.dispatch.scratch import _ended_after
 for name in (signal.SIGTERM, signal.SIGINT):
     signal.signal(name, signal.SIG_IGN)
-while True:
-    try:
-        time.sleep(60)
-    except BaseException:
-        pass
+with _ended_after(0.5):
+    while True:
+        try:
+            time.sleep(60)
+        except BaseException:
+            pass
 """
 
 
