@@ -1,20 +1,17 @@
-"""A training's checkpoints on their way between machines that share no disk: sent when whole, fetched to go on.
+"""The checkpoints of one training on their way between workers that share no disk (`orchestration.objects.trainings`).
 
-    PREFIX/history.jsonl, PREFIX/checkpoints/step-NNNNNNNN/, PREFIX/lora/
-
-The history goes first: a checkpoint counts on as many lines of it as it has steps, and what is beyond them is cut.
+PREFIX/{history.jsonl, checkpoints/}, and PREFIX/lora/ once the run is done
 """
 
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestration.objects.checkpoints import latest_checkpoint, pull_checkpoint, push_checkpoint
 from orchestration.objects.folders import MANIFEST, pull_folder, push_folder
 from orchestration.objects.store import ObjectStore, StoreAway, open_store
+from orchestration.objects.trainings import pull_training, push_training
 
-HISTORY, CHECKPOINTS, LORA = "history.jsonl", "checkpoints", "lora"
-KEEP = 2
+LORA = "lora"
 
 
 @dataclass(frozen=True)
@@ -28,23 +25,14 @@ class Checkpoints:
     def _store(self) -> ObjectStore:
         return open_store(self.url)
 
-    def send(self, checkpoint: Path) -> None:
-        """Send a whole checkpoint and the history that leads to it.
-
-        Raises:
-            ObjectError: the store refuses or does not answer.
-        """
-        self._store.put_file(checkpoint.parents[1] / HISTORY, f"{self.prefix}/{HISTORY}")
-        push_checkpoint(self._store, checkpoint, f"{self.prefix}/{CHECKPOINTS}", keep=KEEP)
-
     def try_to_send(self, checkpoint: Path) -> None:
-        """As `send`; a store that is away costs the steps since the last one sent, not the run.
+        """Send a whole checkpoint; a store that is away costs the steps since the last one sent, not the run.
 
         Raises:
             ObjectError: the store refuses.
         """
         try:
-            self.send(checkpoint)
+            push_training(self._store, checkpoint, self.prefix)
         except StoreAway as error:
             print(f"{checkpoint}: not sent; the next one is ({error})", file=sys.stderr, flush=True)
 
@@ -54,7 +42,7 @@ class Checkpoints:
         Raises:
             ObjectError: the store refuses or does not answer.
         """
-        self.send(checkpoint)
+        push_training(self._store, checkpoint, self.prefix)
         lora = checkpoint.parents[1] / LORA
         if lora.is_dir():
             push_folder(self._store, lora, f"{self.prefix}/{LORA}")
@@ -65,9 +53,7 @@ class Checkpoints:
         Raises:
             ObjectError: the store refuses or does not answer.
         """
-        there, store = latest_checkpoint(self._store, f"{self.prefix}/{CHECKPOINTS}"), self._store
-        if there is not None and there > max((path.name for path in (out / CHECKPOINTS).glob("step-*")), default=""):
-            pull_checkpoint(store, f"{self.prefix}/{CHECKPOINTS}", out / CHECKPOINTS)
-            store.get_file(f"{self.prefix}/{HISTORY}", out / HISTORY)
+        store = self._store
+        pull_training(store, self.prefix, out)
         if store.exists(f"{self.prefix}/{LORA}/{MANIFEST}"):
             pull_folder(store, f"{self.prefix}/{LORA}", out / LORA)
