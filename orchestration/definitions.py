@@ -5,7 +5,7 @@ Loading it takes under 3 s: nothing here imports torch, MLflow, DVC or Great Exp
 
 import dagster as dg
 
-from assets import evaluation, experiments, features, gates, ingest, phase1, phase2, phase3, predictor, report
+from assets import evaluation, experiments, features, gates, ingest, phase1, phase2, phase3, predictor, report, studies
 from orchestration import groups, profile
 from orchestration.data.datasets import GENERATED, REAL, Dataset, known
 from orchestration.gates.approval import approve_gate
@@ -43,12 +43,13 @@ def build(home: Home, profile_name: str) -> dg.Definitions:
             approve_gate,
             dg.define_asset_job(
                 JOB,
-                description="The whole programme: what `foresight run` and `make demo` materialize, and predictors.",
+                description="The whole programme: what `foresight run` and `make demo` materialize, predictors and studies.",
             ),
             *(
                 dg.define_asset_job(f"{dataset.name}__premise_audit", selection=[groups.key(dataset.name, "premise")])
                 for dataset in training
             ),
+            *(job for dataset in training for job in studies.jobs(dataset)),
         ],
         resources={"foresight": Foresight(home_folder=str(home.root), profile_name=profile_name)},
         executor=dg.in_process_executor,
@@ -61,7 +62,7 @@ def of(dataset: Dataset) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     if not dataset.trains:
         return [*data, evaluation.outside(dataset)]
     after = [groups.key(REAL, "evaluation")] if dataset.name == GENERATED else []
-    phases = [one for stage in (phase1, phase2, phase3, predictor) for one in stage.assets(dataset)]
+    phases = [one for stage in (phase1, phase2, phase3, predictor, studies) for one in stage.assets(dataset)]
     judged = [*evaluation.assets(dataset), *gates.assets(dataset), *gates.overrides(dataset)]
     return [*data, *experiments.assets(dataset), *phases, *judged, report.asset(dataset, after)]
 

@@ -4,15 +4,18 @@ from typing import Literal
 
 import dagster as dg
 
-CLIPS, TOKENS, PREMISE, PHASE1, PHASE2, PHASE3, OUTSIDE, REPORT = (
+from orchestration.studies import STUDIES as STUDY_NAMES
+
+CLIPS, TOKENS, PREMISE, PHASE1, PHASE2, PHASE3, STUDIES, OUTSIDE, REPORT = (
     "1_clips",
     "2_features",
     "2_premise",
     "3_phase1",
     "4_phase2",
     "5_phase3",
-    "6_real_clips",
-    "7_report",
+    "6_studies",
+    "7_real_clips",
+    "8_report",
 )
 PHASES: dict[Literal[1, 2, 3], str] = {1: PHASE1, 2: PHASE2, 3: PHASE3}
 ENGINEERING, SCIENCE, CHAIR = ["team:research-engineering"], ["team:research-science"], ["team:department-chair"]
@@ -40,6 +43,7 @@ ORDER = (
     "phase3",
     "predictor",
     "evaluation",
+    *STUDY_NAMES,
     "report",
 )
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestration.experiments.declaration import PremiseDeclaration
 from orchestration.profile import Profile
+from orchestration.studies.declaration import StudyDeclaration, study
 from orchestration.versioning import fingerprint, source_sha256
 
 SCHEMA = "foresight.job/1"
@@ -48,6 +49,7 @@ _FORETELLS = (
     "orchestration/prediction/verification.py",
     f"{_STAGES}/prediction.py",
 )
+_STUDIES = ("orchestration/studies", "orchestration/experiments/premise.py", "models/evaluation/metric.py")
 _SOURCES = {EVALUATE: _JUDGES, PREMISE: _AUDITS, PREDICTOR: _FORETELLS}
 _RECIPES = {EVALUATE: ("evaluation",), PREDICTOR: ("prediction", "evaluation")}
 """Sections of the profile that say how a stage works; of a phase, its own."""
@@ -86,7 +88,8 @@ class Job(BaseModel):
     input_fingerprints: dict[str, str] = Field(default={}, description="and what those were made from")
     code_commit: str
     allowed_s: float | None = Field(default=None, description="seconds of its reservation when it was dispatched")
-    declaration: PremiseDeclaration | None = Field(default=None, description="of an experiment, as it was then")
+    declaration: PremiseDeclaration | None = Field(default=None, description="of the audit, as it was then")
+    study: StudyDeclaration | None = Field(default=None, description="as it was declared then")
 
     @property
     def data_version(self) -> str:
@@ -96,6 +99,9 @@ class Job(BaseModel):
     @property
     def fingerprint(self) -> str:
         """What the result depends on."""
+        if self.study is not None:
+            source = source_sha256(*_STUDIES, *study(self.study.name).CODE)
+            return fingerprint({"stage": self.stage, "source": source, "study": self.study.sha256, **self.given})
         said = {"name", "device", "standins"}
         if self.declaration is None:
             said |= {"routes", "lora", *_RECIPES.get(self.stage, (f"phase{self.phase}",))}
@@ -107,6 +113,18 @@ class Job(BaseModel):
             parts = (*parts, self.declaration.sha256)
         source = source_sha256(*_SOURCES.get(self.stage, _TRAINS))
         return fingerprint({"stage": self.stage, "phase": self.phase, "source": source, "parts": parts})
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What every cell of a study depends on besides its own settings: the choices, the data, what was trained."""
+        said = {"device", "standins", "routes", "lora", "prediction", "evaluation"}
+        return {
+            "profile": self.profile.model_dump(mode="json", include=said)
+            | {"precisions": self.profile.weights.precisions, "fusion": self.profile.fusion.choices()},
+            "data": self.data_versions,
+            "weights": self.weights,
+            "inputs": self.input_fingerprints,
+        }
 
     def moved(self, home: Path) -> "Job":
         """The same job in another home; its fingerprint stays.

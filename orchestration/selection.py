@@ -6,6 +6,8 @@ import dagster as dg
 
 from orchestration.data.datasets import GENERATED, REAL, Dataset
 from orchestration.jobs import PREDICTOR
+from orchestration.studies import STUDIES
+from orchestration.studies.declaration import study
 
 STAGES = (
     "clips",
@@ -27,7 +29,15 @@ class SelectionError(ValueError):
 
 
 def wanted(keys: Iterable[dg.AssetKey], names: set[str], until: str) -> list[dg.AssetKey]:
-    """The keys of the named datasets, cut after a stage; a predictor only where it is the last that is asked for."""
+    """The keys of the named datasets, cut after a stage.
+
+    A predictor only where it is the last that is asked for; a study too, with no more than what it starts from.
+    """
+    keys = list(keys)
+    if until in STUDIES:
+        before = max(("latents", *study(until).NEEDS), key=STAGES.index)
+        return sorted([*wanted(keys, names, before), *(k for k in keys if k.path[0] in names and k.path[-1] == until)])
+    keys = [key for key in keys if key.path[-1] not in STUDIES]
     if until and until not in STAGES:
         raise SelectionError(f"--until {until}: no such stage; one of {', '.join(STAGES)}")
     last = STAGES.index(until) if until else len(STAGES)

@@ -27,6 +27,7 @@ EXPERIMENTS = {
 }
 PREMISE_AUDIT = "0 premise audit"
 PREDICTION = "4 prediction"
+STUDY = "5 study {name}"
 BUDGET = "budget"
 SERVER = "MLFLOW_TRACKING_URI"
 SHOWN = ("loss", "eta_s")
@@ -133,7 +134,8 @@ def attempt(job: Job, name: str = "") -> Iterator[Run]:
     home = Home(job.home)
     connect(home)
     beside = {PREMISE: PREMISE_AUDIT, PREDICTOR: PREDICTION}
-    experiment(home, beside.get(job.stage, EXPERIMENTS[job.phase]))
+    study = STUDY.format(name=job.stage) if job.study is not None else None
+    experiment(home, study or beside.get(job.stage, EXPERIMENTS[job.phase]))
     with mlflow.start_run(run_name=name or f"{job.stage} {job.dataset} {job.fingerprint[:8]}", tags=tags(job)) as run:
         made = Run(run.info.run_id)
         made.params(_said(job))
@@ -216,6 +218,9 @@ def _said(job: Job) -> dict[str, Any]:
     if job.declaration is not None:
         sizes = job.declaration.sizes_of(job.profile).model_dump()
         return {"profile": job.profile.name, "dataset": job.dataset, "declaration": job.declaration.sha256, **sizes}
+    if job.study is not None:
+        sizes = job.study.sized(job.profile).model_dump(mode="json")
+        return {"profile": job.profile.name, "dataset": job.dataset, "declaration": job.study.sha256, "sizes": sizes}
     wanted = {"name", "device", "fusion", f"phase{job.phase}"} | ({"routes", "lora"} if job.phase == 3 else set())
     said = job.profile.model_dump(mode="json", include=wanted)
     return {"profile": said.pop("name"), **said, "dataset": job.dataset}

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.progress import Every, Progress
+from orchestration.studies import STUDIES
 
 STAGES = {
     "clips": "orchestration.stages.clips",
@@ -31,6 +32,7 @@ STAGES = {
     "phase3": "orchestration.stages.training",
     "predictor": "orchestration.stages.training",
     "evaluate": "orchestration.stages.evaluation",
+    **dict.fromkeys(STUDIES, "orchestration.studies.stage"),
 }
 
 

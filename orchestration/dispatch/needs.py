@@ -5,6 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from orchestration.studies import STUDIES
+
 GIB = 2**30
 GpuKind = Literal["A100-80GB", "A100-40GB", "A10-24GB"]
 """The kinds that §3.1 names. A node of a cluster declares its own as the resource `accelerator_type:KIND`."""
@@ -20,6 +22,7 @@ ROLES: Mapping[str, Role] = {
     "phase3": "training",
     "predictor": "training",
     "evaluate": "evaluation",
+    **dict.fromkeys(STUDIES, "training"),
 }
 """What kind of work each stage is. `clips` is none: the raw clips lie where the orchestration is."""
 SHARE = 0.001
