@@ -1,8 +1,8 @@
 """The experiments that remain (§5): C2, Q3, C3, Q4, Q5, C4, each declared in config/experiments/ before it is run.
 
-A study is made of cells; each is measured once, kept with its result per clip, and a nested run in MLflow. The rule that
-was declared makes the verdict: the hypothesis stands, falls or is open. Nothing waits for one, and none runs by itself:
-`foresight experiment NAME`, or its own job.
+A study is made of cells; each is measured once, kept with its result per clip, and a nested run in MLflow. The rule
+that was declared makes the verdict: the hypothesis stands, falls or is open. Nothing waits for one, and none runs by
+itself: `foresight experiment NAME`, or its own job.
 """
 
 import dagster as dg
@@ -10,20 +10,13 @@ import dagster as dg
 from orchestration import groups, phase_stage, study_stage
 from orchestration.data.datasets import Dataset
 from orchestration.resources import Foresight
-from orchestration.studies.declaration import StudyDeclaration, declared, load, study
+from orchestration.studies import declared
+from orchestration.studies.declaration import StudyDeclaration, load, study
 
 
 def assets(dataset: Dataset) -> list[dg.AssetsDefinition]:
     """The studies of one dataset."""
     return [_asset(dataset, load(name)) for name in declared()]
-
-
-def jobs(dataset: Dataset) -> list[object]:
-    """A job for each, which takes the data and what was trained as they stand."""
-    return [
-        dg.define_asset_job(f"{dataset.name}__experiment_{name}", selection=[groups.key(dataset.name, name)])
-        for name in declared()
-    ]
 
 
 def _asset(dataset: Dataset, declaration: StudyDeclaration) -> dg.AssetsDefinition:
@@ -44,7 +37,7 @@ def _asset(dataset: Dataset, declaration: StudyDeclaration) -> dg.AssetsDefiniti
         kinds={"pytorch", "mlflow"},
         description=f"{declaration.title} (§{declaration.section})\n\n{declaration.hypothesis.says}",
     )
-    def measured(context: dg.AssetExecutionContext, foresight: Foresight) -> dg.MaterializeResult:
-        return study_stage.measure(context, foresight, dataset, name)
+    def experiment(context: dg.AssetExecutionContext, foresight: Foresight) -> dg.MaterializeResult:
+        return study_stage.measured(context, foresight, dataset, name)
 
-    return measured
+    return experiment

@@ -18,6 +18,7 @@ from orchestration.record.copying import copy_the_record
 from orchestration.resources import Foresight
 from orchestration.schedules import schedules
 from orchestration.sensors import sensors
+from orchestration.studies import declared
 
 JOB = "programme"
 
@@ -43,13 +44,17 @@ def build(home: Home, profile_name: str) -> dg.Definitions:
             approve_gate,
             dg.define_asset_job(
                 JOB,
-                description="The whole programme: what `foresight run` and `make demo` materialize, predictors and studies.",
+                description="The whole programme: what `foresight run` and `make demo` make; predictors, studies.",
             ),
             *(
                 dg.define_asset_job(f"{dataset.name}__premise_audit", selection=[groups.key(dataset.name, "premise")])
                 for dataset in training
             ),
-            *(job for dataset in training for job in studies.jobs(dataset)),
+            *(
+                dg.define_asset_job(f"{dataset.name}__experiment_{name}", selection=[groups.key(dataset.name, name)])
+                for dataset in training
+                for name in declared()
+            ),
         ],
         resources={"foresight": Foresight(home_folder=str(home.root), profile_name=profile_name)},
         executor=dg.in_process_executor,

@@ -31,15 +31,15 @@ def study_job(foresight: Foresight, dataset: Dataset, name: str) -> Job:
     return job.model_copy(update={"study": declared, "profile": profile})
 
 
-def measure(
+def measured(
     context: dg.AssetExecutionContext, foresight: Foresight, dataset: Dataset, name: str
 ) -> dg.MaterializeResult:
     """Measure the cells that are not measured yet, and decide."""
     job = study_job(foresight, dataset, name)
     result, made = result_of(context, job, by_cells=True)
     assert job.study is not None
-    measured = read_study(job.out / DOCUMENT, name)
-    decision = decide(job.study, measured, standins_decide=programme().gate.standins_decide)
+    document = read_study(job.out / DOCUMENT, name)
+    decision = decide(job.study, document, standins_decide=programme().gate.standins_decide)
     experiments(foresight.home).record(decision)
     context.log.info(f"{name}: {decision.verdict} (decision {decision.sha256[:12]})")
     return reported(context, job, result, made, _told(job, decision), [_check(decision)])

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from orchestration.cli import study
 from orchestration.cli.exits import exits, print_json
 from orchestration.home import Home
+from orchestration.studies import declared
 
 if TYPE_CHECKING:
     from orchestration.experiments.documents import ExperimentDecision, PremiseDocument
@@ -64,6 +66,13 @@ def premise(
     if override and decision.verdict != "stands":
         typer.echo(f"Overridden by {override.by}: {override.why}")
     typer.echo(f"Page: {folder / 'page.html'}")
+
+
+for _name in declared():
+    experiment_app.command(_name, epilog=f"Example: foresight experiment {_name} --profile a100 --plan")(
+        study.command(_name)
+    )
+experiment_app.command("list", epilog="Example: foresight experiment list --json")(study.listed)
 
 
 @experiment_app.command(

@@ -17,7 +17,6 @@ from orchestration.experiments.declaration import EXPERIMENTS, MinClips, Section
 from orchestration.plan.programme import Part, Text
 from orchestration.plan.programme_file import ProgrammeError, read
 from orchestration.profile import Profile
-from orchestration.studies import STUDIES
 from orchestration.studies.study import Study, StudySizes
 
 Name = Literal["c2", "q3", "c3", "q4", "q5", "c4"]
@@ -91,11 +90,6 @@ class StudyDeclaration(Part):
 def study(name: str) -> Study:
     """The module of a study."""
     return cast(Study, importlib.import_module(f"orchestration.studies.{name}"))
-
-
-def declared() -> tuple[str, ...]:
-    """The studies that are declared here."""
-    return tuple(name for name in STUDIES if (EXPERIMENTS / f"{name}.yaml").is_file())
 
 
 def load(name: str, path: Path | None = None) -> StudyDeclaration:
