@@ -3,8 +3,10 @@
 import json
 import signal
 import time
+from contextlib import suppress
 from typing import Any
 
+import psutil
 import pytest
 
 from orchestration.budget.reservations import Reservation
@@ -35,6 +37,18 @@ def count(remote: Remote, row: FaultRow, steps: int) -> tuple[Any, Reservation]:
     row.twice = len(jobs) - 1 + len(held) - 1 + len(made) - len(set(made))
     row.lost = len(set(range(1, steps + 1)) - set(made))
     return jobs[0], held[0]
+
+
+def workers(remote: Remote) -> list[psutil.Process]:
+    """The processes that work on this programme's phase."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        with suppress(psutil.Error):
+            words = process.info["cmdline"] or []
+            ours = process.environ().get("FORESIGHT_OBJECTS") == remote.environment["FORESIGHT_OBJECTS"]
+            if ours and "orchestration.worker" in words and "phase1" in words and process.status() != "zombie":
+                found.append(process)
+    return found
 
 
 def paid(remote: Remote) -> list[tuple[str, str | None]]:
@@ -69,6 +83,26 @@ def test_who_cancels_a_run_ends_its_job_and_pays_for_what_it_used(remote: Remote
     taken = job.end_time / 1000 - held.committed_at.timestamp()
     fault_row.ended = "clear failure"
     fault_row.budget_off_s = abs(held.wall_hours * 3600 - taken)
+
+
+@pytest.mark.fault("a job that hangs")
+def test_a_job_that_hangs_is_ended_when_its_hours_are_up_and_is_paid_until_then(remote: Remote, fault_row: FaultRow):
+    hours = 40 / 3600
+    profile = remote.profile(ON_RAY, phase1=LONG, budget={"max_hours": hours})
+    run = remote.start(profile, "phase1")
+    until(lambda: paid(remote) == [("committed", None)], "a job that runs")
+    until(lambda: workers(remote), "its worker")
+    for worker in workers(remote):
+        worker.suspend()  # it hears nothing any more, not even that it is to end
+    _, said = run.communicate(timeout=150)
+    job, held = count(remote, fault_row, steps=0)
+    assert run.returncode != 0
+    assert "its time is used up" in said
+    assert job.status.is_terminal()
+    assert (held.state, held.ended) == ("settled", "stopped")
+    until(lambda: not workers(remote), "the end of its worker", 30)
+    fault_row.ended = "clear failure"
+    fault_row.budget_off_s = abs(held.wall_hours - hours) * 3600
 
 
 @pytest.mark.fault("two orchestrators on one queue")
