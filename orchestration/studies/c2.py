@@ -22,9 +22,16 @@ CODE = (
     *(f"orchestration/stages/{part}.py" for part in ("generation", "inputs", "measures")),
     *(f"orchestration/studies/{part}.py" for part in ("c2", "c2_bench", "c2_cells", "c2_encoders")),
 )
+CAPTIONS = {
+    "effects": "Every variant's error less the default's, on the same held-out clips; ticks are seeds, the line holds "
+    "the 95% interval of each.",
+    "pareto": "Latent error against the FLOPs of a clip. A variant on the front is beaten in neither by another.",
+    "scaling": "Errors by trainable parameters; ticks are seeds.",
+}
 STORED = ("dinov2", "qwen")
 """Encoders whose tokens the feature stores hold: of these only the cost is measured."""
-CAPTIONS = "captions"
+TEXTS = "captions"
+"""The cell of the text encoder's captions, which caption tokens learn."""
 Network = Literal["dinov2", "dinov2_multi", "qwen_premerge", "mobile_sam", "siglip", "mae", "eva_clip"]
 
 
@@ -114,22 +121,22 @@ def named(factor: str, variant: str, seed: int) -> str:
 def cells(plan: Plan, sizes: Sizes) -> list[Cell]:
     """Captions and encoders first, then each training; routes go on from the default of their seed."""
     clips: dict[str, JsonValue] = {"train": sizes.train, "heldout": sizes.heldout, "batch": sizes.batch}
-    made = [Cell(CAPTIONS, {"kind": CAPTIONS, **clips})]
+    made = [Cell(TEXTS, {"kind": TEXTS, **clips})]
     made += [Cell(f"encoder-{name}", {"kind": "encoder", "stored": name, **clips}) for name in STORED]
     made += [
-        Cell(f"encoder-{name}", {"kind": "encoder", "encoder": _plain(encoder), **clips}, (CAPTIONS,))
+        Cell(f"encoder-{name}", {"kind": "encoder", "encoder": _plain(encoder), **clips}, (TEXTS,))
         for name, encoder in sizes.encoders.items()
     ]
     trained = {**clips, "kind": "fusion", "decoded": sizes.decoded, "training": _plain(sizes.training)}
     drawn = {**clips, "kind": "routes", "drawn": sizes.drawn, "training": _plain(sizes.generator)}
     for seed in sizes.seeds:
         for factor, variant, settings in _fusions(plan, sizes):
-            after = (CAPTIONS, f"encoder-{variant}") if factor == "encoder" else (CAPTIONS,)
+            after = (TEXTS, f"encoder-{variant}") if factor == "encoder" else (TEXTS,)
             made.append(Cell(named(factor, variant, seed), {**trained, **settings, "seed": seed}, after))
         for variant, routes in {"default": RouteSwitches(), **plan.routes}.items():
             start = named("fusion", "default", seed)
             settings = {**drawn, "routes": _plain(routes), "fusion": sizes.default.choices(), "seed": seed}
-            made.append(Cell(named("routes", variant, seed), settings, (CAPTIONS, start)))
+            made.append(Cell(named("routes", variant, seed), settings, (TEXTS, start)))
     return made
 
 

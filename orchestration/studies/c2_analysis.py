@@ -31,12 +31,14 @@ def analyse(variants: Sequence[Variant], seeds: Sequence[int], measured: Mapping
     if largest := _largest(results, there):
         metrics["default_less_largest_lpips"] = results.difference(DEFAULT, largest, "lpips")
     values = {name: MetricValue.model_validate(metric.document()) for name, metric in metrics.items()}
-    return Analysis(values, tables(rows), {"variants": rows, "largest": largest[1] if largest else None})
+    series: dict[str, Any] = {"variants": rows, "largest": largest[1] if largest else None}
+    return Analysis(values, tables(rows), series)
 
 
 def finding(analysis: Analysis) -> str:
     """What the numbers say, in sentences; what was not measured is not said."""
-    values, rows = analysis.values, analysis.series["variants"]
+    values, series = analysis.values, dict[str, Any](analysis.series)
+    rows: list[Row] = series["variants"]
     if not rows:
         return "The default was not measured with every seed, so nothing is said."
     latent, lpips = (_said(values[f"default_{error}"]) for error in ("latent", "lpips"))
@@ -47,7 +49,7 @@ def finding(analysis: Analysis) -> str:
     for name, words in (
         ("hybrid_less_vlm_only_lpips", "LPIPS of the hybrid less that of the VLM alone"),
         ("hybrid_less_dino_only_misordered", "Clips whose order is read wrongly, hybrid less DINOv2 alone"),
-        ("default_less_largest_lpips", f"LPIPS of the default less that of the largest module, {_words(analysis)},"),
+        ("default_less_largest_lpips", f"LPIPS of the default less that of the largest module, {_words(series)},"),
     ):
         if name in values:
             said.append(f"{words}: {_said(values[name])}.")
@@ -60,10 +62,10 @@ def finding(analysis: Analysis) -> str:
     return " ".join(said)
 
 
-def _words(analysis: Analysis) -> str:
-    largest = analysis.series["largest"]
-    parameters = next((row["parameters"] for row in analysis.series["variants"] if row["variant"] == largest), 0)
-    return f"{parameters:,.0f} parameters"
+def _words(series: dict[str, Any]) -> str:
+    """The parameters of the largest module, where there is one."""
+    sizes = (row["parameters"] for row in series["variants"] if row["variant"] == series["largest"])
+    return f"{next(sizes, 0):,.0f} parameters"
 
 
 def _base(variant: Variant) -> Variant:

@@ -15,7 +15,7 @@ from orchestration.profile import Training
 from orchestration.stages.inputs import Inputs
 from orchestration.stages.recipes import loop_of
 from orchestration.studies import c2_encoders
-from orchestration.studies.c2 import CAPTIONS, STORED
+from orchestration.studies.c2 import STORED, TEXTS
 from orchestration.studies.study import Bench, Measured
 
 CAPTIONS_FILE = "captions.safetensors"
@@ -46,7 +46,7 @@ def training_of(settings: Settings, bench: Bench) -> TrainingData:
     """All that a training reads: from the stores, and from the folders of the cells it comes after."""
     inputs, spatial = bench.inputs, settings["spatial"]
     train, heldout = clips(settings, inputs)
-    table = load_file(bench.folder_of(CAPTIONS) / CAPTIONS_FILE)["captions"]
+    table = load_file(bench.folder_of(TEXTS) / CAPTIONS_FILE)["captions"]
     places = {clip: row for row, clip in enumerate([*train, *heldout])}
     data = training_data(
         inputs.shards,

@@ -19,7 +19,7 @@ from orchestration.stages.generation import sample
 from orchestration.stages.inputs import Inputs
 from orchestration.stages.measures import directions
 from orchestration.studies import c2_encoders
-from orchestration.studies.c2 import CAPTIONS, named
+from orchestration.studies.c2 import TEXTS, named
 from orchestration.studies.c2_bench import (
     Settings,
     by_clip,
@@ -44,7 +44,7 @@ def measure(cell: Cell, bench: Bench) -> Measured:
         ShardError, FeatureError, WeightsError, CheckpointError: what it needs is not there, or not as it was written.
     """
     settings: dict[str, Any] = dict(cell.settings)
-    kinds = {CAPTIONS: keep_captions, "encoder": _encoder, "fusion": _fusion, "routes": _routes}
+    kinds = {TEXTS: keep_captions, "encoder": _encoder, "fusion": _fusion, "routes": _routes}
     return kinds[settings["kind"]](settings, bench)
 
 
@@ -69,7 +69,7 @@ def _fusion(settings: Settings, bench: Bench) -> Measured:
         heldout_every=NEVER,
         interference_every=0,
     )
-    result = phase2.run(recipe, data, bench.folder, bench.reporter)
+    result = phase2.run(recipe, data, bench.folder, bench.reporter, left=bench.left)
     device, batch, ids = inputs.job.profile.device, settings["batch"], list(data.held_out)
     fusion = load_fusion(result.checkpoint).to(device)
     made = conditionings(fusion, data, ids, arm, batch=batch)
@@ -104,7 +104,8 @@ def _routes(settings: Settings, bench: Bench) -> Measured:
         gradient_checkpointing=lora.gradient_checkpointing,
         heldout_every=NEVER,
     )
-    result = phase3.run(recipe, data, bench.folder, bench.reporter, generator=fresh.generator, start=start.path)
+    given = {"generator": fresh.generator, "start": start.path, "left": bench.left}
+    result = phase3.run(recipe, data, bench.folder, bench.reporter, **given)
     device, batch, ids = fresh.job.profile.device, settings["batch"], list(data.held_out)[: settings["drawn"]]
     made = conditionings(load_fusion(result.checkpoint).to(device), data, ids, "hybrid", batch=batch)
     adapted = Adapted(routes, checkpoint.read(result.checkpoint).weights()[NULL])

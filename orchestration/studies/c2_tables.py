@@ -6,6 +6,7 @@ from typing import Any
 from orchestration.studies.study import Table
 
 Row = dict[str, Any]
+Words = tuple[str, ...]
 HEADS = {
     "latent": "latent error",
     "lpips": "LPIPS",
@@ -40,18 +41,18 @@ def label(row: Row) -> str:
 
 def _effects(title: str, rows: Sequence[Row]) -> Table:
     errors = [name for name in HEADS if all(name in row["less_default"] for row in rows)]
-    made = []
+    made: list[Words] = []
     for row in rows:
         differences = [_interval(row["less_default"][name]) for name in errors]
         seeds = ", ".join("undefined" if value is None else f"{value:+.3f}" for value in row["seeds"][errors[0]])
-        made.append([label(row), *differences, seeds])
-    columns = ["variant", *(HEADS[name] for name in errors), f"{HEADS[errors[0]]} by seed"]
-    return Table(f"{title}: error less the default's on the same held-out clips (below 0: better)", columns, made)
+        made.append((label(row), *differences, seeds))
+    columns = ("variant", *(HEADS[name] for name in errors), f"{HEADS[errors[0]]} by seed")
+    return Table(f"{title}: error less the default's, on the same clips (below 0: better)", columns, tuple(made))
 
 
 def _costs(rows: Sequence[Row]) -> Table:
-    made = [
-        [
+    made = tuple(
+        (
             label(row),
             f"{row['errors']['latent']['value']:.3f}",
             f"{row['parameters']:,.0f}",
@@ -60,11 +61,11 @@ def _costs(rows: Sequence[Row]) -> Table:
             f"{row['flops'] / 1e9:.3g}",
             f"{row['seconds_per_step']:.3f}",
             "yes" if row["on_front"] else "",
-        ]
+        )
         for row in rows
-    ]
-    columns = ["variant", "latent error", "trainable", "tokens", "GFLOP of the fusion", "with its encoders"]
-    return Table("Quality beside cost, of a clip", [*columns, "s a step", "Pareto front"], made)
+    )
+    columns = ("variant", "latent error", "trainable", "tokens", "GFLOP of the fusion", "with its encoders")
+    return Table("Quality beside cost, of a clip", (*columns, "s a step", "Pareto front"), made)
 
 
 def _interval(found: dict[str, float | None]) -> str:

@@ -20,6 +20,10 @@ CODE = (
     "orchestration/stages/inputs.py",
     *(f"orchestration/studies/{part}.py" for part in ("router", "router_cells")),
 )
+CAPTIONS = {
+    "router": "LPIPS by the share of clips that the hybrid gets, chosen by the router, by chance and by the truth. "
+    "Bars are 95% intervals over held-out clips."
+}
 ARMS, ROUTER = ("hybrid", "vlm_only"), "router"
 Share = Annotated[float, Field(gt=0, lt=1)]
 

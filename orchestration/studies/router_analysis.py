@@ -66,9 +66,9 @@ def analyse(margin: float, shares: Sequence[float], measured: Mapping[str, Measu
     }
     values = {name: MetricValue.model_validate(metric.document()) for name, metric in metrics.items()}
     ways = [("hybrid for every clip", every), ("VLM alone for every clip", ~every), ("routed", sent)]
-    table = [[way, f"{lpips(one).mean():.3f}", f"{cost(one).mean():.3g}", f"{one.mean():.0%}"] for way, one in ways]
-    columns = ["way", "LPIPS", "GFLOP of a clip", "clips that the hybrid gets"]
-    return Analysis(values, (Table("The three ways, on the same held-out clips", columns, table),), series)
+    rows = tuple((way, f"{lpips(one).mean():.3f}", f"{cost(one).mean():.3g}", f"{one.mean():.0%}") for way, one in ways)
+    columns = ("way", "LPIPS", "GFLOP of a clip", "clips that the hybrid gets")
+    return Analysis(values, (Table("The three ways, on the same held-out clips", columns, rows),), series)
 
 
 def finding(margin: float, analysis: Analysis) -> str:
@@ -77,11 +77,11 @@ def finding(margin: float, analysis: Analysis) -> str:
         return "Not every cell was measured, so nothing is said."
     said = {name: _said(value) for name, value in analysis.values.items()}
     return (
-        f"On {said['critical']} of the held-out clips the VLM alone gives away more than {margin:g} of LPIPS. The router "
-        f"is right on {said['right']}; naming the commoner kind for every clip is on {said['majority']}. It sends "
-        f"{said['sent']} of the clips to the hybrid. Less the hybrid for every clip, its LPIPS is "
-        f"{said['routed_less_hybrid_lpips']} and its cost {said['routed_less_hybrid_gflop']} GFLOP a clip. The LPIPS of "
-        f"half of the clips chosen by it, less that of half by chance, is {said['half_less_chance_lpips']}."
+        f"On {said['critical']} of the held-out clips the VLM alone gives away more than {margin:g} of LPIPS. The "
+        f"router is right on {said['right']}; naming the commoner kind for every clip is on {said['majority']}. It "
+        f"sends {said['sent']} of the clips to the hybrid. Less the hybrid for every clip, its LPIPS is "
+        f"{said['routed_less_hybrid_lpips']} and its cost {said['routed_less_hybrid_gflop']} GFLOP a clip. With the "
+        f"hybrid for half of the clips, chosen by it less by chance, LPIPS is {said['half_less_chance_lpips']}."
     )
 
 

@@ -1,5 +1,6 @@
 """C2's cells on a few generated clips with the shipped stand-ins: made, judged, and gone on with after a kill."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -85,6 +86,7 @@ def bench(home: Home, folder: Path, cell: Cell, measured: dict[str, Measured]) -
         measured=measured,
         folder_of=lambda name: folder / name,
         reporter=lambda *_: None,
+        left=lambda: math.inf,
     )
 
 
@@ -136,7 +138,7 @@ def test_the_whole_is_analysed_as_declared(measured):
 def test_a_training_that_was_cut_short_goes_on_and_ends_the_same(home, tmp_path, measured):
     cell = next(cell for cell in c2.cells(*declared()) if cell.name == "fusion-film-0")
     folder = tmp_path / "cells"
-    captions = next(cell for cell in c2.cells(*declared()) if cell.name == c2.CAPTIONS)
+    captions = next(cell for cell in c2.cells(*declared()) if cell.name == c2.TEXTS)
     c2.measure(captions, bench(home, folder, captions, {}))
     steps = []
 
@@ -157,7 +159,7 @@ def test_a_fusion_over_the_budget_is_refused_unless_its_sizes_say_so(home, tmp_p
     from orchestration.studies import c2_cells
 
     made = {cell.name: cell for cell in c2.cells(*declared())}
-    c2.measure(made[c2.CAPTIONS], bench(home, tmp_path, made[c2.CAPTIONS], {}))
+    c2.measure(made[c2.TEXTS], bench(home, tmp_path, made[c2.TEXTS], {}))
     cell = made["fusion-default-0"]
     few = SimpleNamespace(budget=SimpleNamespace(trainable_parameters=SimpleNamespace(most=1000)))
     monkeypatch.setattr(c2_cells, "load", lambda: few)
