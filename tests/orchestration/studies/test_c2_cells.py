@@ -1,33 +1,29 @@
 """C2's cells on a few generated clips with the shipped stand-ins: made, judged, and gone on with after a kill."""
 
-import math
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
-import yaml
 
 from orchestration.home import Home
-from orchestration.jobs import Job
-from orchestration.profile import RouteSwitches, load
+from orchestration.profile import RouteSwitches
 from orchestration.studies import c2
 from orchestration.studies.study import Bench, Cell, Measured
+from tests.orchestration.studies import small
 
 TRAIN, HELD_OUT, DECODED = 6, 5, 3
 SHORT = {"steps": 2, "batch": 2, "learning_rate": 1e-3, "warmup": 1, "checkpoint_every": 1}
-DATASET = "moving_shapes"
 
 
 def declared() -> tuple[c2.Plan, c2.Sizes]:
     initial = RouteSwitches(latent_tokens=False, cross_attention=False, initial_latents=True)
     plan = c2.Plan(streams=["vlm_only"], fusions=["film"], queries={}, routes={"initial": initial})
-    small = {"dim": 80, "heads": 4, "layers": 1}
+    narrow = {"dim": 80, "heads": 4, "layers": 1}
     sizes = c2.Sizes.model_validate(
         {
             **{"train": TRAIN, "heldout": HELD_OUT, "decoded": DECODED, "drawn": DECODED, "batch": 4, "seeds": [0]},
-            **{"default": small, "fusions": {}, "training": SHORT, "generator": SHORT, "max_hours": 1},
+            **{"default": narrow, "fusions": {}, "training": SHORT, "generator": SHORT, "max_hours": 1},
             "encoders": {"mae": {"network": "mae", "weights": "untrained", "width": 32, "depth": 1}},
         }
     )
@@ -36,58 +32,11 @@ def declared() -> tuple[c2.Plan, c2.Sizes]:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Home:
-    from models.data.features import extract
-    from models.data.generated import write_dataset
-    from models.data.shards import ClipShards, build_shards
-    from models.encoders.stored import latents_of, tokens_of
-    from orchestration.data.workspace import repository_params
-    from orchestration.stages.inputs import Inputs
-    from orchestration.stages.tokens import FOLDERS, expected
-
-    home, params = Home(tmp_path_factory.mktemp("home")), repository_params()
-    workspace, inputs = home.workspace(DATASET), Inputs(job(home))
-    write_dataset(workspace / "data", TRAIN, HELD_OUT, 7, frames=9, size=64)
-    build_shards(workspace / "data", workspace / "shards", frames=9, size=64)
-    shards = ClipShards(workspace / "shards")
-    (workspace / "params.yaml").write_text(yaml.safe_dump(params))
-    encoders = {name: inputs.encoder(name, stride=params[name].get("stride", 1)) for name in ("dinov2", "qwen")}
-    networks = {**{name: tokens_of(one) for name, one in encoders.items()}, "latents": latents_of(inputs.vae)}
-    for stage, encode in networks.items():
-        named: dict[str, Any] = {"name": stage, "fingerprint": expected(stage, params[stage])}
-        extract(shards, workspace / FOLDERS[stage], encode, weights_sha256="0", standin=stage != "dinov2", **named)
-    return home
-
-
-def job(home: Home) -> Job:
-    return Job(
-        stage="c2",
-        phase=2,
-        dataset=DATASET,
-        home=home.root,
-        workspace=home.workspace(DATASET),
-        out=home.root / "out",
-        profile=load("laptop"),
-        data_versions={},
-        weights={},
-        code_commit="none",
-    )
+    return small.home(tmp_path_factory.mktemp("home"), TRAIN, HELD_OUT)
 
 
 def bench(home: Home, folder: Path, cell: Cell, measured: dict[str, Measured]) -> Bench:
-    from orchestration.stages.inputs import Inputs
-
-    given = job(home)
-    return Bench(
-        job=given,
-        inputs=Inputs(given),
-        sizes=declared()[1],
-        seed=0,
-        folder=folder / cell.name,
-        measured=measured,
-        folder_of=lambda name: folder / name,
-        reporter=lambda *_: None,
-        left=lambda: math.inf,
-    )
+    return small.bench(small.job(home), folder, cell, measured, declared()[1])
 
 
 @pytest.fixture(scope="module")
