@@ -23,6 +23,7 @@ ENTRIES = {
     "run": Entry("run", "Run the programme, from raw clips to three gate decisions and a report."),
     "status": Entry("status", "Show what stands: stages, gates, budget."),
     "gate": Entry("gate_app", "Decide, show, override and replay the gates; verify their record."),
+    "fallback": Entry("fallback", "Judge Phase 2 by a fallback of the proposal's worst case; opens no phase."),
     "budget": Entry("budget_app", "Show hours, money and storage used, reserved and left; approve more hours."),
     "experiment": Entry("experiment_app", "Run the experiments that were declared before they are run."),
     "notify": Entry("notify", "Tell people of the gates that wait for them, through file, webhook and e-mail."),

@@ -21,6 +21,7 @@ WORDS = {
     "c3": "What does each stream know of the future? Semantic and spatial, apart and together (5.3).",
     "q4": "How many clips are needed? Quality against their number, with a fitted curve (5.4).",
     "q5": "How far ahead? Spatial and semantic quality by step, each with its usable limit (5.5).",
+    "router": "Which clips need the hybrid, and what is saved where the VLM alone does? The first fallback (4.3).",
     "c4": "Does pixel verification raise accuracy? Decisions with and without it (5.6).",
 }
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from orchestration.fallbacks.verdict import FallbackVerdict
     from orchestration.gates.overall import Overall
     from orchestration.plan.programme import Programme
 
@@ -27,7 +28,7 @@ BESIDE = {
 NUMBERS = ("value", "interval", "target", "failure")
 
 
-def criteria_rows(decision: Decision | Overall) -> list[dict[str, Any]]:
+def criteria_rows(decision: Decision | Overall | FallbackVerdict) -> list[dict[str, Any]]:
     """One dict of texts a criterion, in the order of the decision; `gates` says whether it counts."""
     pinned = decision.pins.get("thresholds")
     thresholds: dict[str, Any] = pinned if isinstance(pinned, dict) else {}
@@ -74,6 +75,23 @@ def overall_table(overall: Overall) -> Table:
     words = [f"{row['label']}: {row['why']}" for row in rows if row["outcome"] != "GO"]
     words.append(", ".join(f"Phase {phase}: {said or 'not decided'}" for phase, said in overall.gates.items()) + ".")
     return _table(title, rows, [*words, *([overall.next_step] if overall.next_step else [])])
+
+
+def fallback_table(found: FallbackVerdict) -> Table:
+    """A fallback's board (§4.3): what it is not, what it leaves aside and what the gate says stand with it."""
+    from rich.text import Text
+
+    standins = " (stand-ins)" if found.standins else ""
+    title = Text.assemble(
+        f"Fallback, not a gate - {found.title}, arm {found.arm}: ", (found.verdict, STYLE[found.verdict]), standins
+    )
+    rows = criteria_rows(found)
+    words = [f"{row['label']}: {row['why']}" for row in rows if row["outcome"] != "GO"]
+    words += [f"{name} is set aside: {why}" for name, why in found.aside.items()]
+    words.append(
+        f"The gate of this phase says {found.gate_verdict} of the same evaluation, and it alone opens the next."
+    )
+    return _table(title, rows, words)
 
 
 def _table(title: Text, rows: list[dict[str, Any]], words: list[str]) -> Table:

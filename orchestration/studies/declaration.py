@@ -19,7 +19,7 @@ from orchestration.plan.programme_file import ProgrammeError, read
 from orchestration.profile import Profile
 from orchestration.studies.study import Study, StudySizes
 
-Name = Literal["c2", "q3", "c3", "q4", "q5", "c4"]
+Name = Literal["c2", "q3", "c3", "q4", "q5", "c4", "router"]
 ProfileName = Literal["laptop", "a100"]
 
 

@@ -33,7 +33,7 @@ def run(stage: str, job: Path | None, reporter: Any) -> dict[str, Any]:
     Raises:
         JobError: the job carries no declaration of a study.
         CellError: a cell failed, with its name and why; those before it are kept.
-        StoppedAtReservation: the time was up between two cells.
+        StoppedAtReservation: the time was up between two cells, or in a training, whose checkpoint is kept.
     """
     import torch
 
@@ -80,6 +80,8 @@ class _Run:
 
     def _cell(self, cell: Cell, mark: str, measured: dict[str, Measured]) -> Measured:
         """A cell's result, measured now or before from the same inputs by the same code."""
+        from models.training.loop import OutOfTime
+
         before = kept.read(self.job.out, cell.name, mark)
         if before is not None:
             return before
@@ -100,6 +102,8 @@ class _Run:
         with tracking.child(self.job, cell.name) as run:
             try:
                 made = self.study.measure(cell, bench)
+            except OutOfTime as error:
+                raise StoppedAtReservation(f"{self.declaration.name}: cell {cell.name}: {error}") from error
             except Exception as error:
                 raise CellError(f"{self.declaration.name}: cell {cell.name}: {error}") from error
             run.numbers({f"cell/{name}": value for name, value in made.get("numbers", {}).items()})
