@@ -1,6 +1,7 @@
 """What the trainings of C2 share: the clips, their tokens and captions, the fusion's sizes, the loop."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from safetensors.numpy import load_file, save
 from models.data import write_durably
 from models.fusion.config import FusionConfig
 from models.training.config import LoopConfig
-from models.training.data import TrainingData
+from models.training.data import Reader, TrainingData
 from models.training.stores import training_data
 from orchestration.profile import Training
 from orchestration.stages.inputs import Inputs
@@ -42,12 +43,17 @@ def keep_captions(settings: Settings, bench: Bench) -> Measured:
     return {"standin": standin, "numbers": {"train": len(train), "heldout": len(heldout)}}
 
 
+def kept_captions(bench: Bench, kept: Sequence[str]) -> Reader:
+    """A reader of what `keep_captions` left of these clips, in its order."""
+    table = load_file(bench.folder_of(TEXTS) / CAPTIONS_FILE)["captions"]
+    places = {clip: row for row, clip in enumerate(kept)}
+    return lambda ids: table[[places[clip] for clip in ids]]
+
+
 def training_of(settings: Settings, bench: Bench) -> TrainingData:
     """All that a training reads: from the stores, and from the folders of the cells it comes after."""
     inputs, spatial = bench.inputs, settings["spatial"]
     train, heldout = clips(settings, inputs)
-    table = load_file(bench.folder_of(TEXTS) / CAPTIONS_FILE)["captions"]
-    places = {clip: row for row, clip in enumerate([*train, *heldout])}
     data = training_data(
         inputs.shards,
         train,
@@ -55,7 +61,7 @@ def training_of(settings: Settings, bench: Bench) -> TrainingData:
         latents=inputs.store("latents"),
         spatial=inputs.store("dinov2"),
         semantic=inputs.store("qwen"),
-        captions=lambda ids: table[[places[clip] for clip in ids]],
+        captions=kept_captions(bench, [*train, *heldout]),
     )
     if spatial in STORED:
         return data

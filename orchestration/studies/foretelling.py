@@ -1,0 +1,126 @@
+"""The cells that C3 and Q5 share: tokens of the context alone, predictions in latent space, and what they are worth.
+
+A predictor here is a fusion alone: Phase 2's recipe without decoded pixels, from the seed's weights, on tokens of the
+context frames. It has to give the latents of whole clips; what it gives of the future is its prediction.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import torch
+
+from models.studies.foretold import DirectionReader, step_errors, step_ious
+from models.training import phase2
+from models.training.data import TrainingData
+from models.training.horizon import copied, extrapolated
+from models.training.objective import ObjectiveConfig
+from models.training.prediction import at_full_length
+from models.training.recipe import load_fusion
+from models.training.reconstruct import conditionings, decode
+from orchestration.jobs import Job
+from orchestration.stages.measures import directions, segmenter
+from orchestration.stages.prediction import ContextInputs
+from orchestration.studies.c2_bench import by_clip, keep_captions, kept_captions, loop_of_cell
+from orchestration.studies.foretold import context_name
+from orchestration.studies.study import Bench, Cell, Measured
+
+NEVER = 10**9
+"""Steps between looks at held-out clips while a cell trains: it is judged once, at its end."""
+Settings = dict[str, Any]
+
+
+def measure(cell: Cell, bench: Bench) -> Measured:
+    """One cell of either study.
+
+    Raises:
+        HorizonError: a context that does not fit the clips or the VAE.
+        ShardError, FeatureError, CheckpointError: what it needs is not there, or not as it was written.
+    """
+    settings: Settings = dict(cell.settings)
+    kinds = {"captions": keep_captions, "context": _context, "baseline": _baseline, "trained": _trained}
+    return kinds[settings["kind"]](settings, bench)
+
+
+def _inputs(settings: Settings, bench: Bench) -> ContextInputs:
+    """Inputs whose encoders saw so many frames; their tokens lie in the folder of the context's cell."""
+    frames = settings["context"]
+    prediction = bench.job.profile.prediction.model_copy(update={"context_frames": frames})
+    profile = bench.job.profile.model_copy(update={"prediction": prediction})
+    out = bench.folder_of(context_name(frames))
+    return ContextInputs(bench.job.model_copy(update={"profile": profile, "out": out}))
+
+
+def _context(settings: Settings, bench: Bench) -> Measured:
+    inputs = _inputs(settings, bench)
+    inputs.data(bench.reporter)
+    horizon = inputs.horizon
+    return {
+        "standin": _standin(inputs.job, inputs),
+        "numbers": {
+            "known": horizon.known,
+            "ahead": horizon.latent_frames - horizon.known,
+            "frames_a_step": horizon.step,
+        },
+    }
+
+
+def _baseline(settings: Settings, bench: Bench) -> Measured:
+    inputs = _inputs(settings, bench)
+    data = _data(settings, inputs, bench)
+    true, known = torch.from_numpy(_latents(data, data.held_out)), inputs.horizon.known
+    made = {"still": copied, "line": extrapolated, "mean": lambda latents, _: torch.zeros_like(latents)}
+    return _judged(inputs, data, made[settings["baseline"]](true, known).numpy(), {})
+
+
+def _trained(settings: Settings, bench: Bench) -> Measured:
+    inputs = _inputs(settings, bench)
+    data, arm = _data(settings, inputs, bench), settings["arm"]
+    recipe = phase2.Phase2Config(
+        fusion=inputs.fusion(),
+        arm=arm,
+        loop=loop_of_cell(settings, bench.inputs),
+        objective=ObjectiveConfig(pixel_every=0),
+        heldout_every=NEVER,
+        interference_every=0,
+    )
+    whole = at_full_length(data, recipe.fusion)
+    result = phase2.run(recipe, whole, bench.folder, bench.reporter, left=bench.left)
+    fusion = load_fusion(result.checkpoint).to(bench.job.profile.device)
+    made = conditionings(fusion, whole, list(data.held_out), arm, batch=settings["batch"]).latents
+    numbers = {"seconds_per_step": result.seconds / result.steps, "last_loss": result.losses[-1]}
+    return _judged(inputs, data, made, numbers)
+
+
+def _data(settings: Settings, inputs: ContextInputs, bench: Bench) -> TrainingData:
+    """The first clips of each split, with their captions, which what is trained learns to tell."""
+    data = inputs.data(bench.reporter)
+    train, heldout = data.ids[: settings["train"]], data.held_out[: settings["heldout"]]
+    return dataclasses.replace(data, ids=train, held_out=heldout, captions=kept_captions(bench, [*train, *heldout]))
+
+
+def _judged(inputs: ContextInputs, data: TrainingData, made: np.ndarray, numbers: dict[str, float]) -> Measured:
+    """Of predicted latents [N, C, T', h, w] of the held-out clips; the context's own are put in their place."""
+    horizon, ids, train = inputs.horizon, list(data.held_out), list(data.ids)
+    true, known = _latents(data, ids), inputs.horizon.known
+    predicted = np.concatenate([true[:, :, :known], made[:, :, known:]], axis=2)
+    found = {"latent": step_errors(predicted, true, known)}
+    reader = DirectionReader.fit(_latents(data, train), directions(inputs, train), horizon)
+    found["direction"] = reader.right(predicted, directions(inputs, ids))
+    network = segmenter(inputs.job, inputs, ids)
+    if network is not None:
+        frames = decode(
+            inputs.vae, predicted, batch=inputs.job.profile.evaluation.batch, device=inputs.job.profile.device
+        )
+        found["iou"] = step_ious(network.masks(frames), inputs.shards.masks(ids), horizon)
+    by_step = {f"{name}_{k + 1}": values[:, k] for name, values in found.items() for k in range(values.shape[1])}
+    means = {name: values.mean(1) for name, values in found.items()}
+    return {"standin": _standin(inputs.job, inputs), "by_clip": by_clip(ids, means | by_step), "numbers": numbers}
+
+
+def _latents(data: TrainingData, ids: Any) -> np.ndarray:
+    return np.asarray(data.latents(list(ids)), np.float32)
+
+
+def _standin(job: Job, inputs: ContextInputs) -> bool:
+    return job.profile.standins or any(inputs.store(name).store.standin for name in ("latents", "dinov2", "qwen"))

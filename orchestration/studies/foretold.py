@@ -1,0 +1,90 @@
+"""What C3 and Q5 share before anything is measured: sizes, cells, and where their code lies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import Field, JsonValue, PositiveInt
+
+from orchestration.plan.programme import Part
+from orchestration.studies.study import Cell, StudySizes
+
+TEXTS = "captions"
+BASELINES = {
+    "still": "the last known latent frame, copied",
+    "line": "the last change, gone on",
+    "mean": "the mean of all latents",
+}
+WEIGHTS = ("dinov2", "qwen", "vae", "ltx", "segmenter")
+CODE = (
+    *(f"models/{part}" for part in ("frozen.py", "data", "encoders", "decoder", "fusion", "training")),
+    "models/studies/foretold.py",
+    *(f"models/evaluation/{part}.py" for part in ("iou", "order", "probes", "segmenter")),
+    *(f"orchestration/stages/{part}.py" for part in ("inputs", "measures", "prediction", "recipes")),
+    *(f"orchestration/studies/{part}.py" for part in ("c2_bench", "foretelling", "foretold")),
+)
+PROTOCOLS = {
+    "latent": "squared error of foretold normalised latents; the mean scores 1",
+    "direction": "probe on true latents of train clips, read on foretold ones: direction right, chance 0.25",
+    "iou": "IoU of the frozen segmenter's mask of decoded foretold frames and the true mask",
+}
+
+
+class Short(Part):
+    """The numbers of a short training."""
+
+    steps: PositiveInt
+    batch: PositiveInt
+    learning_rate: float = Field(gt=0)
+    warmup: int = Field(ge=0)
+    checkpoint_every: PositiveInt
+
+
+class ForetoldSizes(StudySizes):
+    """How much is trained, and on what."""
+
+    train: PositiveInt
+    heldout: PositiveInt
+    batch: PositiveInt
+    seeds: list[int] = Field(min_length=1)
+    training: Short
+
+
+def context_name(frames: int) -> str:
+    """The cell that holds the tokens of so many context frames."""
+    return f"context-{frames}"
+
+
+def baseline(name: str, context: int) -> str:
+    """The cell of a prediction that needs no model."""
+    return f"{name}-{context}"
+
+
+def trained(arm: str, context: int, seed: int) -> str:
+    """The cell of a training."""
+    return f"{arm}-{context}-{seed}"
+
+
+def cells(arms: Sequence[str], contexts: Sequence[int], sizes: ForetoldSizes) -> list[Cell]:
+    """Captions and tokens first, then what needs no model, then each training."""
+    clips: dict[str, Any] = {"train": sizes.train, "heldout": sizes.heldout, "batch": sizes.batch}
+    made = [Cell(TEXTS, {"kind": TEXTS, **clips})]
+    for context in contexts:
+        read = (TEXTS, context_name(context))
+        made.append(Cell(context_name(context), {"kind": "context", "context": context}))
+        known: dict[str, JsonValue] = {**clips, "context": context}
+        made += [
+            Cell(baseline(name, context), {**known, "kind": "baseline", "baseline": name}, read) for name in BASELINES
+        ]
+        training = sizes.training.model_dump(mode="json")
+        made += [
+            Cell(
+                trained(arm, context, seed),
+                {**known, "kind": "trained", "arm": arm, "seed": seed, "training": training},
+                read,
+            )
+            for arm in arms
+            for seed in sizes.seeds
+        ]
+    return made
