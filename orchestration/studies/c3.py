@@ -17,8 +17,8 @@ PHASE = 3
 NEEDS: tuple[str, ...] = ()
 WEIGHTS, CODE = foretold.WEIGHTS, foretold.CODE
 CAPTIONS = {
-    "foretold": "Each way to foretell, on the same held-out clips: latent error (less is better), whether the direction "
-    "of what comes can be read, and where things are. Dashed: chance"
+    "foretold": "Each way to foretell, on the same held-out clips: latent error (less is better), whether the "
+    "direction of what comes can be read, and where things are. Dashed: chance"
 }
 Arm = Literal["hybrid", "vlm_only", "dino_only"]
 WORDS = {"hybrid": "both streams", "vlm_only": "the VLM's stream", "dino_only": "the spatial stream"}

@@ -16,8 +16,8 @@ PHASE = 3
 NEEDS: tuple[str, ...] = ()
 WEIGHTS, CODE = foretold.WEIGHTS, foretold.CODE
 CAPTIONS = {
-    "horizon": "Quality by steps ahead, with 95% bands over clips, beside the last known frame standing still. The line "
-    "at the foot ends at the last usable step"
+    "horizon": "Quality by steps ahead, with 95% bands over clips, beside the last known frame standing still. The "
+    "line at the foot ends at the last usable step"
 }
 
 
