@@ -11,9 +11,9 @@ from orchestration.home import Home
 
 if TYPE_CHECKING:
     from orchestration.experiments.documents import ExperimentDecision
-    from orchestration.profile import Profile
     from orchestration.studies.declaration import StudyDeclaration
     from orchestration.studies.documents import StudyDocument
+    from orchestration.studies.plan import StudyPlan
 
 WORDS = {
     "c2": "Does a small adapter bridge the latent spaces? Streams, fusions, queries, routes, encoders, sizes (5.1).",
@@ -39,13 +39,15 @@ def command(name: str) -> Any:
         as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
     ) -> None:
         with exits():
+            from orchestration.plan.programme import load as programme
             from orchestration.profile import load as load_profile
             from orchestration.studies.declaration import load
+            from orchestration.studies.plan import plan as plan_of
 
             declared, found = load(name), load_profile(profile)
-            planned = plan_of(declared, found)
+            planned = plan_of(declared, found, programme())
             if plan:
-                print_json(planned) if as_json else _print_plan(declared, planned)
+                print_json(_document(planned)) if as_json else _print_plan(declared, planned)
                 return
             if found.budget.gpus and not yes:
                 _ask(declared, planned)
@@ -95,27 +97,17 @@ def listed(
         typer.echo(f"{row['name']}  {verdict}{changed}  {row['title']} (§{row['section']})")
 
 
-def plan_of(declared: StudyDeclaration, profile: Profile) -> dict[str, Any]:
-    """What a study will do and at most cost under a profile, as one document."""
-    from orchestration.plan.programme import load as programme
-    from orchestration.studies.declaration import study
-
-    sizes = declared.sized(profile)
-    cells = study(declared.name).cells(declared.planned, sizes)
-    hours = sizes.max_hours * profile.budget.gpus
+def _document(planned: StudyPlan) -> dict[str, Any]:
+    """A plan as programs read it."""
     return {
         "schema": "foresight.study_plan/1",
-        "experiment": declared.name,
-        "profile": profile.name,
-        "cells": [cell.name for cell in cells],
-        "max_hours": sizes.max_hours,
-        "gpus": profile.budget.gpus,
-        "gpu_hours": hours,
-        "usd": hours * programme().budget.gpu_hours.price.usd_per_hour,
+        **{**vars(planned), "cells": list(planned.cells)},
+        "gpu_hours": planned.gpu_hours,
+        "usd": planned.usd,
     }
 
 
-def _ask(declared: StudyDeclaration, planned: dict[str, Any]) -> None:
+def _ask(declared: StudyDeclaration, planned: StudyPlan) -> None:
     """Show the price and wait for a person's word.
 
     Raises:
@@ -125,19 +117,19 @@ def _ask(declared: StudyDeclaration, planned: dict[str, Any]) -> None:
 
     if not sys.stdin.isatty():
         raise ValueError(
-            f"experiment {declared.name} reserves {planned['gpu_hours']:g} GPU-hours ({planned['usd']:,.0f} USD) and "
+            f"experiment {declared.name} reserves {planned.gpu_hours:g} GPU-hours ({planned.usd:,.0f} USD) and "
             "nobody is there to ask; give --yes, or see --plan"
         )
     _print_plan(declared, planned)
     typer.confirm("Spend this?", abort=True)
 
 
-def _print_plan(declared: StudyDeclaration, planned: dict[str, Any]) -> None:
-    typer.echo(f"{declared.title} (§{declared.section}), profile {planned['profile']}")
-    typer.echo(f"{len(planned['cells'])} cells: {', '.join(planned['cells'])}")
+def _print_plan(declared: StudyDeclaration, planned: StudyPlan) -> None:
+    typer.echo(f"{declared.title} (§{declared.section}), profile {planned.profile}")
+    typer.echo(f"{len(planned.cells)} cells: {', '.join(planned.cells)}")
     typer.echo(
-        f"At most {planned['max_hours']:g} h on {planned['gpus']} GPUs: {planned['gpu_hours']:g} GPU-hours, "
-        f"{planned['usd']:,.0f} USD"
+        f"At most {planned.max_hours:g} h on {planned.gpus} GPUs: {planned.gpu_hours:g} GPU-hours, "
+        f"{planned.usd:,.0f} USD"
     )
 
 

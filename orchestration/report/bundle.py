@@ -16,6 +16,9 @@ from orchestration.gates.overall import Overall
 from orchestration.plan.programme import Programme
 from orchestration.plan.risks import RiskState
 from orchestration.plan.timeline import Timeline
+from orchestration.studies.declaration import StudyDeclaration
+from orchestration.studies.documents import StudyDocument
+from orchestration.studies.plan import StudyPlan
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,17 @@ class PremiseEvidence:
 
 
 @dataclass(frozen=True)
+class StudyEvidence:
+    """One study: as it is declared here, what it costs on GPUs, and, once it has run, what it found."""
+
+    declaration: StudyDeclaration
+    planned: StudyPlan
+    measured: StudyDocument | None = None
+    decision: ExperimentDecision | None = None
+    pictures: Mapping[str, bytes] | None = None
+
+
+@dataclass(frozen=True)
 class Card:
     """What a stand-in is, in the words of its card."""
 
@@ -102,6 +116,7 @@ class ReportBundle:
     budget: Mapping[str, Any]
     """The ledger's summary, `foresight.budget/1`."""
     premise: PremiseEvidence | None = None
+    studies: Sequence[StudyEvidence] = ()
     elsewhere: Mapping[str, Mapping[int, PhaseEvidence]] = field(default_factory=dict)
     """Other datasets that the same checkpoints were measured on."""
     times: Mapping[str, float] = field(default_factory=dict)

@@ -31,6 +31,7 @@ from orchestration.report.bundle import (
     PremiseEvidence,
     ReportBundle,
 )
+from orchestration.report.studies import evidence
 
 CARDS = REPOSITORY / "models" / "standins" / "weights"
 CAPTIONS = {
@@ -77,6 +78,7 @@ def collect(home: Home, dataset: str = GENERATED) -> ReportBundle:
         phases=phases,
         budget=Ledger(records, programme).summary(),
         premise=_premise(home, dataset, ExperimentLog(records)),
+        studies=evidence(home, dataset, ExperimentLog(records), programme),
         elsewhere={
             other: found for other, found in elsewhere.items() if any(phase.evaluation for phase in found.values())
         },

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestration.documents import Evaluation
-from orchestration.report import cost, figures, names, palette, plan, premise, tables
+from orchestration.report import cost, figures, names, palette, plan, premise, studies, tables
 from orchestration.report.bundle import Override, PhaseEvidence, Picture, ReportBundle
 from orchestration.report.head import ACTIONS, head, met
 
@@ -47,6 +47,7 @@ def render(bundle: ReportBundle) -> str:
         "head": head(bundle),
         "phases": [_phase(bundle, number, phase) for number, phase in sorted(bundle.phases.items())],
         "premise": premise.view(bundle.premise) if bundle.premise else None,
+        "studies": studies.findings(bundle.studies),
         "overall": _overall(bundle),
         "elsewhere": _elsewhere(bundle),
         "cost": cost.ledger(bundle),

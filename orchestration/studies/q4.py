@@ -23,8 +23,8 @@ CODE = (
     *(f"orchestration/studies/{part}.py" for part in ("c2_bench", "q4", "q4_cells")),
 )
 CAPTIONS = {
-    "curves": "Held-out error against the number of train clips: seeds as dots, the fitted power law with its 95% band, and "
-    "the targets of the gates as lines"
+    "curves": "Held-out error against the number of train clips: seeds as dots, the fitted power law with its 95% "
+    "band, and the targets of the gates as lines"
 }
 Measure = Literal["spatial_iou", "lpips", "edge_f1", "temporal_ordering"]
 
