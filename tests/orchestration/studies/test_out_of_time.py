@@ -23,6 +23,6 @@ def test_a_training_that_is_out_of_time_is_no_failure(tmp_path, monkeypatch):
     declared = load("router")
     study = stage._Run(small.job(Home(tmp_path)), declared, lambda *_: None, lambda: math.inf)
     cell = router.cells(declared.planned, study.sizes)[0]
-    with pytest.raises(StoppedAtReservation, match="cell hybrid: .* after step 3 of 9; run again, it goes on there"):
+    with pytest.raises(StoppedAtReservation, match=r"cell hybrid: .* after step 3 of 9; run again, it goes on there"):
         study._cell(cell, "mark", {})
     assert (stage.kept.folder(study.job.out, cell.name) / "fingerprint").read_text() == "mark"
