@@ -58,21 +58,23 @@ def pareto(rows: Sequence[Row]) -> bytes:
     fused = [row for row in rows if "flops" in row]
     for factor in FACTORS:
         some = [row for row in fused if row["factor"] == factor and row["variant"] != "default"]
+        for row in some:
+            axes.plot(*_points([row]), "o", color=COLOURS[factor], markersize=5, fillstyle=_fill(row))
         if some:
-            axes.plot(*_points(some), "o", color=COLOURS[factor], markersize=5, label=FACTORS[factor])
+            axes.plot([], [], "o", color=COLOURS[factor], markersize=5, label=FACTORS[factor])
     default = [row for row in fused if row["variant"] == "default"]
     axes.plot(*_points(default), "*", color=palette.INK, markersize=11, label="Default")
     front = sorted((row for row in fused if row["on_front"]), key=lambda row: row["flops"])
     axes.step(*_points(front), where="post", color=palette.MUTED, linewidth=1, zorder=1, label="Pareto front")
     for row in front:
         at = row["flops"] / 1e9, row["errors"]["latent"]["value"]
-        axes.annotate(label(row), at, (4, 5), textcoords="offset points", fontsize=6.5, color=palette.INK)
-    axes.set_xscale("log")
+        axes.annotate(label(row), at, (-5, -8), textcoords="offset points", fontsize=6.5, ha="right")
+    _log_ticks(axes, [row["flops"] / 1e9 for row in fused])
     axes.set_xlabel("GFLOP of a clip, encoders and fusion (log)")
     axes.set_ylabel("latent error, held-out")
     axes.grid(color=palette.RULE, linewidth=0.6)
-    axes.legend(frameon=False, fontsize=6.5, loc="upper right")
-    heading(axes, "Quality against cost (down and left: better)")
+    axes.legend(frameon=False, fontsize=6.5, loc="upper left", bbox_to_anchor=(1, 1))
+    heading(axes, "Quality against cost (down and left: better; hollow: untrained)")
     return png(figure)
 
 
@@ -83,16 +85,36 @@ def scaling(rows: Sequence[Row]) -> bytes:
     sizes.sort(key=lambda row: row["parameters"])
     for axes, error in zip(panels, ("latent", "lpips"), strict=True):
         x, values = [row["parameters"] / 1e6 for row in sizes], [row["errors"][error] for row in sizes]
-        axes.plot(x, [one["value"] for one in values], "o-", color=palette.SERIES["hybrid"], markersize=4.5)
+        axes.plot(
+            x, [one["value"] for one in values], "o-", color=palette.SERIES["hybrid"], markersize=4.5, linewidth=1
+        )
         for at, one, row in zip(x, values, sizes, strict=True):
-            axes.plot([at] * len(row["of_seeds"][error]), row["of_seeds"][error], "_", color=palette.MUTED)
-            axes.annotate(row["variant"], (at, one["value"]), (0, 7), textcoords="offset points", fontsize=6.5)
-        axes.set_xscale("log")
+            axes.plot([at] * 2, [one["low"], one["high"]], color=palette.SERIES["hybrid"], linewidth=1.6, alpha=0.6)
+            axes.plot([at] * len(row["of_seeds"][error]), row["of_seeds"][error], "_", color=palette.INK, markersize=6)
+            axes.annotate(
+                row["variant"], (at, one["high"]), (0, 3), textcoords="offset points", fontsize=6, ha="center"
+            )
+        _log_ticks(axes, x)
         axes.set_xlabel("trainable parameters, millions (log)")
         axes.margins(x=0.15, y=0.25)
         axes.grid(color=palette.RULE, linewidth=0.6)
         heading(axes, f"{HEADS[error][0].upper()}{HEADS[error][1:]} by fusion size")
     return png(figure)
+
+
+def _fill(row: Row) -> Any:
+    return "none" if row["untrained"] else "full"
+
+
+def _log_ticks(axes: "Axes", values: Sequence[float]) -> None:
+    """A logarithmic axis with plain numbers at 1, 2 and 5 of each power of ten that the values span."""
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
+    axes.set_xscale("log")
+    axes.set_xlim(min(values) / 2.2, max(values) * 1.6)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
 def _points(rows: Sequence[Row]) -> tuple[list[float], list[float]]:
