@@ -10,6 +10,7 @@ from orchestration import groups, profile
 from orchestration.data.datasets import GENERATED, REAL, Dataset, known
 from orchestration.gates.approval import approve_gate
 from orchestration.home import Home
+from orchestration.jobs import PREDICTOR
 from orchestration.people.telling import teller
 from orchestration.plan.programme import load as programme
 from orchestration.plan.weeks import zone as zone_of
@@ -20,7 +21,7 @@ from orchestration.schedules import schedules
 from orchestration.sensors import sensors
 from orchestration.studies import declared
 
-JOB = "programme"
+PROGRAMME, ON_DEMAND = "programme", "on_demand"
 
 
 def build(home: Home, profile_name: str) -> dg.Definitions:
@@ -43,8 +44,12 @@ def build(home: Home, profile_name: str) -> dg.Definitions:
         jobs=[
             approve_gate,
             dg.define_asset_job(
-                JOB,
-                description="The whole programme: what `foresight run` and `make demo` make; predictors, studies.",
+                PROGRAMME,
+                selection=dg.AssetSelection.all() - _on_demand(training),
+                description="The whole programme: what `foresight run` and `make demo` materialize.",
+            ),
+            dg.define_asset_job(
+                ON_DEMAND, description="Any asset, predictors and studies too: what is made when somebody asks for it."
             ),
             *(
                 dg.define_asset_job(f"{dataset.name}__premise_audit", selection=[groups.key(dataset.name, "premise")])
@@ -59,6 +64,12 @@ def build(home: Home, profile_name: str) -> dg.Definitions:
         resources={"foresight": Foresight(home_folder=str(home.root), profile_name=profile_name)},
         executor=dg.in_process_executor,
     )
+
+
+def _on_demand(training: list[Dataset]) -> dg.AssetSelection:
+    """What no run makes unless it is asked for by name."""
+    names = (PREDICTOR, *declared())
+    return dg.AssetSelection.assets(*(groups.key(dataset.name, name) for dataset in training for name in names))
 
 
 def of(dataset: Dataset) -> list[dg.AssetsDefinition | dg.AssetSpec]:

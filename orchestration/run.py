@@ -16,15 +16,17 @@ import dagster as dg
 
 from orchestration import selection
 from orchestration.data.datasets import find
-from orchestration.definitions import JOB, build
+from orchestration.definitions import ON_DEMAND, PROGRAMME, build
 from orchestration.display import Display
 from orchestration.groups import PHASES
 from orchestration.home import Home
 from orchestration.instance import instance
+from orchestration.jobs import PREDICTOR
 from orchestration.lock import hold
 from orchestration.plan.programme import load as programme
 from orchestration.profile import load as load_profile
 from orchestration.progress import listeners
+from orchestration.studies import STUDIES
 from orchestration.system import fusion_budget
 from orchestration.worker import one_line
 
@@ -74,7 +76,7 @@ def run(
     dataset = find(home, data) if data else None
     with hold(home.lock, "foresight run"), _own_output(home) as terminal:
         definitions = build(home, profile or given.name)
-        job = definitions.resolve_job_def(JOB)
+        job = definitions.resolve_job_def(ON_DEMAND if until in (PREDICTOR, *STUDIES) else PROGRAMME)
         keys = selection.wanted(
             definitions.resolve_asset_graph().materializable_asset_keys, selection.datasets_of(dataset), until
         )

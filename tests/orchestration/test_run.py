@@ -18,7 +18,7 @@ from orchestration.run import run as go
 
 def programme(*assets):
     """Definitions of a few assets in place of the real ones."""
-    job = dg.define_asset_job(running.JOB)
+    job = dg.define_asset_job(running.PROGRAMME)
     return lambda home, profile: dg.Definitions(assets=list(assets), jobs=[job], executor=dg.in_process_executor)
 
 

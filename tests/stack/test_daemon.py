@@ -6,11 +6,11 @@ import urllib.request
 
 import pytest
 
+from orchestration.definitions import PROGRAMME
 from tests.stack.conftest import foresight
 
 pytestmark = pytest.mark.stack
 CODE = {"repositoryName": "__repository__", "repositoryLocationName": "orchestration.definitions"}
-ASSETS = "{ assetNodes { assetKey { path } isExecutable } }"
 LAUNCH = """mutation($given: ExecutionParams!) { launchPipelineExecution(executionParams: $given) {
   __typename ... on LaunchRunSuccess { run { runId } } ... on InvalidSubsetError { message } } }"""
 START = """mutation($given: SensorSelector!) { startSensor(sensorSelector: $given) {
@@ -45,9 +45,8 @@ def _ended(page: str, run: str):
     return answer if answer["status"] in {"SUCCESS", "FAILURE", "CANCELED"} else None
 
 
-def test_materialize_all_in_the_page_does_what_the_run_did(pages):
-    keys = [node["assetKey"] for node in _ask(pages[0], ASSETS) if node["isExecutable"]]
-    selector = {**CODE, "pipelineName": "__ASSET_JOB", "assetSelection": keys}
+def test_the_programmes_job_in_the_page_does_what_the_run_did(pages):
+    selector = {**CODE, "pipelineName": PROGRAMME}
     launched = _ask(pages[0], LAUNCH, given={"selector": selector, "mode": "default", "runConfigData": {}})
     assert launched["__typename"] == "LaunchRunSuccess", launched
     run = _until(lambda: _ended(pages[0], launched["run"]["runId"]), 600, "end of the run")
