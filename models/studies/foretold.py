@@ -14,6 +14,7 @@ from models.encoders.base import grid_positions
 from models.evaluation.iou import mask_iou
 from models.evaluation.probes import TemporalProbe, pool
 from models.training.horizon import Horizon
+from models.training.reconstruct import Conditionings
 
 Directions = Sequence[tuple[str, str] | None]
 
@@ -46,38 +47,40 @@ def direction_at(directions: Directions, horizon: Horizon, step: int) -> list[tu
 
 @dataclass(frozen=True)
 class DirectionReader:
-    """Reads from latents which way things move into each step: a probe on two neighbouring latent frames.
+    """Reads from a conditioning which way things move into each step that is foretold; chance is 1 of 4.
 
-    It is fitted on true latents of train clips, and read on predicted ones of held-out clips; chance is 1 of 4.
+    A probe a step, on what the conditioning says of that latent frame and the one before, and on its semantic tokens.
+    It is fitted on the conditionings of train clips, made by the same model from their context alone.
     """
 
     probes: dict[int, TemporalProbe]
     horizon: Horizon
 
     @classmethod
-    def fit(cls, latents: np.ndarray, directions: Directions, horizon: Horizon) -> Self:
-        """On true latents [N, C, T', h, w] of train clips.
+    def fit(cls, made: Conditionings, grid: tuple[int, int], directions: Directions, horizon: Horizon) -> Self:
+        """On conditionings of train clips whose latent frames are `grid` cells.
 
         Raises:
             MetricInputError: the clips show fewer than two directions.
         """
         ahead = range(horizon.known, horizon.latent_frames)
-        return cls(
-            {k: TemporalProbe.fit(_moves(latents, k), direction_at(directions, horizon, k)) for k in ahead}, horizon
-        )
+        told = {k: direction_at(directions, horizon, k) for k in ahead}
+        return cls({k: TemporalProbe.fit(_told(made, grid, k), told[k]) for k in ahead}, horizon)
 
-    def right(self, latents: np.ndarray, directions: Directions) -> np.ndarray:
-        """1 where the direction is read rightly, 0 where not, NaN where there is none: [N, T' - known]."""
+    def read(self, made: Conditionings, grid: tuple[int, int], directions: Directions) -> tuple[np.ndarray, np.ndarray]:
+        """Of held-out clips 1 where the direction is read rightly, 0 where not, and the mean over the readings of all
+        other clips; NaN where there is no direction: two of [N, T' - known].
+        """
         found = [
-            probe.read(_moves(latents, k), direction_at(directions, self.horizon, k)).direction
+            probe.read(_told(made, grid, k), direction_at(directions, self.horizon, k))
             for k, probe in self.probes.items()
         ]
-        return np.stack(found, axis=1)
+        return np.stack([one.direction for one in found], 1), np.stack([one.direction_null for one in found], 1)
 
 
-def _moves(latents: np.ndarray, step: int) -> np.ndarray:
-    """The latent frame before a step, and the step's, pooled with first moments in x and y: [N, 2, 3C]."""
-    pair = latents[:, :, step - 1 : step + 1].transpose(0, 2, 3, 4, 1)
-    tokens = pair.reshape(*pair.shape[:2], -1, pair.shape[-1])
-    places = np.broadcast_to(grid_positions(*pair.shape[2:4]).numpy(), (2, tokens.shape[2], 2))
-    return pool(tokens, places)
+def _told(made: Conditionings, grid: tuple[int, int], step: int) -> np.ndarray:
+    """What is said of a latent frame and the one before, pooled over space, beside the semantic tokens: [N, 1, D]."""
+    hidden = made.hidden[:, step - 1 : step + 1]
+    places = np.broadcast_to(grid_positions(*grid).numpy(), (2, hidden.shape[2], 2))
+    where, what = pool(hidden, places), made.semantic
+    return np.concatenate([where.reshape(len(where), -1), what.reshape(len(what), -1)], axis=1)[:, None]

@@ -22,7 +22,7 @@ CAPTIONS = {
 }
 Arm = Literal["hybrid", "vlm_only", "dino_only"]
 WORDS = {"hybrid": "both streams", "vlm_only": "the VLM's stream", "dino_only": "the spatial stream"}
-MEASURES = tuple(PROTOCOLS)
+MEASURES = ("latent", "direction", "iou")
 
 
 class Plan(Part):
@@ -54,22 +54,28 @@ def analyse(plan: Plan, sizes: Sizes, measured: Mapping[str, Measured], seed: in
     ways: dict[str, list[str]] = {arm: [trained(arm, sizes.context, one) for one in sizes.seeds] for arm in plan.arms}
     ways |= {name: [baseline(name, sizes.context)] for name in BASELINES}
     paired = Paired(measured, seed, PROTOCOLS, ("direction",))
-    there = [
-        name for name in MEASURES if all(name in measured[cell]["by_clip"] for some in ways.values() for cell in some)
-    ]
-    metrics = {f"{way}_{name}": paired.value(some, name) for way, some in ways.items() for name in there}
+    metrics = {
+        f"{way}_{name}": paired.value(some, name)
+        for way, some in ways.items()
+        for name in MEASURES
+        if all(name in measured[cell]["by_clip"] for cell in some)
+    }
     pairs = [("hybrid", other) for other in ways if other != "hybrid"] if "hybrid" in ways else []
     pairs += [("dino_only", "vlm_only")] if {"dino_only", "vlm_only"} <= ways.keys() else []
     metrics |= {
         f"{one}_less_{other}_{name}": paired.less(ways[one], ways[other], name)
         for one, other in pairs
-        for name in there
+        for name in MEASURES
+        if {f"{one}_{name}", f"{other}_{name}"} <= metrics.keys()
     }
     values = documents(metrics)
-    rows = tuple((_words(way), *(said(values[f"{way}_{name}"]) for name in there)) for way in ways)
-    table = Table("Held-out clips foretold", ("from", *there), rows)
+    shown = {way: {name: values[f"{way}_{name}"] for name in MEASURES if f"{way}_{name}" in values} for way in ways}
+    rows = tuple(
+        (_words(way), *(said(one[name]) if name in one else "–" for name in MEASURES)) for way, one in shown.items()
+    )
+    table = Table("Held-out clips foretold", ("from", *MEASURES), rows)
     series: dict[str, Any] = {
-        "ways": {_words(way): {name: values[f"{way}_{name}"].document() for name in there} for way in ways}
+        "ways": {_words(way): {name: value.document() for name, value in one.items()} for way, one in shown.items()}
     }
     return Analysis(values, (table,), series)
 

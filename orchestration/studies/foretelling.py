@@ -70,7 +70,7 @@ def _baseline(settings: Settings, bench: Bench) -> Measured:
     data = _data(settings, inputs, bench)
     true, known = torch.from_numpy(_latents(data, data.held_out)), inputs.horizon.known
     made = {"still": copied, "line": extrapolated, "mean": lambda latents, _: torch.zeros_like(latents)}
-    return _judged(inputs, data, made[settings["baseline"]](true, known).numpy(), {})
+    return _judged(inputs, data, made[settings["baseline"]](true, known).numpy(), {}, {})
 
 
 def _trained(settings: Settings, bench: Bench) -> Measured:
@@ -87,9 +87,13 @@ def _trained(settings: Settings, bench: Bench) -> Measured:
     whole = at_full_length(data, recipe.fusion)
     result = phase2.run(recipe, whole, bench.folder, bench.reporter, left=bench.left)
     fusion = load_fusion(result.checkpoint).to(bench.job.profile.device)
-    made = conditionings(fusion, whole, list(data.held_out), arm, batch=settings["batch"]).latents
+    heldout, train, batch, grid = list(data.held_out), list(data.ids), settings["batch"], recipe.fusion.latent_grid
+    made, seen = (conditionings(fusion, whole, ids, arm, batch=batch) for ids in (heldout, train))
+    reader = DirectionReader.fit(seen, grid, directions(inputs, train), inputs.horizon)
+    right, null = reader.read(made, grid, directions(inputs, heldout))
+    read: dict[str, np.ndarray] = {"direction": right, "direction_null": null}
     numbers = {"seconds_per_step": result.seconds / result.steps, "last_loss": result.losses[-1]}
-    return _judged(inputs, data, made, numbers)
+    return _judged(inputs, data, made.latents, numbers, read)
 
 
 def _data(settings: Settings, inputs: ContextInputs, bench: Bench) -> TrainingData:
@@ -99,14 +103,22 @@ def _data(settings: Settings, inputs: ContextInputs, bench: Bench) -> TrainingDa
     return dataclasses.replace(data, ids=train, held_out=heldout, captions=kept_captions(bench, [*train, *heldout]))
 
 
-def _judged(inputs: ContextInputs, data: TrainingData, made: np.ndarray, numbers: dict[str, float]) -> Measured:
-    """Of predicted latents [N, C, T', h, w] of the held-out clips; the context's own are put in their place."""
-    horizon, ids, train = inputs.horizon, list(data.held_out), list(data.ids)
+def _judged(
+    inputs: ContextInputs,
+    data: TrainingData,
+    made: np.ndarray,
+    numbers: dict[str, float],
+    read: dict[str, np.ndarray],
+) -> Measured:
+    """Of predicted latents [N, C, T', h, w] of the held-out clips; the context's own are put in their place.
+
+    Args:
+        read: what else was read of each step, by name, [N, T' - known].
+    """
+    horizon, ids = inputs.horizon, list(data.held_out)
     true, known = _latents(data, ids), inputs.horizon.known
     predicted = np.concatenate([true[:, :, :known], made[:, :, known:]], axis=2)
-    found = {"latent": step_errors(predicted, true, known)}
-    reader = DirectionReader.fit(_latents(data, train), directions(inputs, train), horizon)
-    found["direction"] = reader.right(predicted, directions(inputs, ids))
+    found = {"latent": step_errors(predicted, true, known), **read}
     network = segmenter(inputs.job, inputs, ids)
     if network is not None:
         frames = decode(

@@ -26,7 +26,8 @@ CODE = (
 )
 PROTOCOLS = {
     "latent": "squared error of foretold normalised latents; the mean scores 1",
-    "direction": "probe on true latents of train clips, read on foretold ones: direction right, chance 0.25",
+    "direction": "probe on the conditioning, fitted on train clips: direction of what is foretold right, chance 0.25",
+    "direction_null": "the same, read from all other clips, mean",
     "iou": "IoU of the frozen segmenter's mask of decoded foretold frames and the true mask",
 }
 

@@ -14,19 +14,20 @@ COLOURS = {
     "the VLM's stream": palette.SERIES["vlm_only"],
     "the spatial stream": palette.SERIES["dino_only"],
 }
+NULLS = {"spatial": "still frame", "semantic": "another clip's reading"}
 QUALITIES = {"spatial": "Where: Spatial IoU", "semantic": "What: direction read"}
 
 
 def ways(found: Mapping[str, Mapping[str, Found]]) -> bytes:
     """A line a way, a panel a measure, each with its interval."""
-    measures = [name for name in HEADS if all(name in one for one in found.values())]
+    measures = [name for name in HEADS if any(name in one for one in found.values())]
     figure, [panels] = sheet(0.7 + 0.24 * len(found), 1, len(measures))
     for axes, measure in zip(panels, measures, strict=True):
         if measure in CHANCE:
             axes.axvline(CHANCE[measure], color=palette.MUTED, linestyle=(0, (4, 2)), linewidth=0.8)
         for y, (way, one) in enumerate(found.items()):
-            value, colour = one[measure], COLOURS.get(way, palette.BASELINE)
-            if value["value"] is None:
+            value, colour = one.get(measure), COLOURS.get(way, palette.BASELINE)
+            if value is None or value["value"] is None:
                 continue
             if value["low"] is not None:
                 axes.plot([value["low"], value["high"]], [y, y], color=colour, linewidth=2.2, solid_capstyle="butt")
@@ -58,7 +59,7 @@ def horizon(contexts: Mapping[str, Found]) -> bytes:
                 continue
             for prefix, label, colour in (
                 (quality, "predicted", palette.SERIES["hybrid"]),
-                (f"{quality}_still", "still frame", palette.BASELINE),
+                (f"{quality}_null", NULLS[quality], palette.BASELINE),
             ):
                 curve = [found[f"{prefix}_{k}"] for k in steps]
                 low, high = ([one[end] for one in curve] for end in ("low", "high"))

@@ -5,26 +5,29 @@ from typing import Any
 
 import numpy as np
 
-from models.evaluation.metric import Metric
+from models.evaluation.metric import Metric, bootstrap
 from orchestration.studies.foretold import PROTOCOLS, baseline, context_name, trained
 from orchestration.studies.paired import Paired, documents, over_seeds, said
 from orchestration.studies.q5 import Sizes
 from orchestration.studies.study import Analysis, Measured, Table
 
 QUALITIES = {"spatial": "iou", "semantic": "direction"}
+"""A quality gains over a null: where things are, over the last known frame standing still; what happens, over what is
+read from other clips.
+"""
 RESAMPLES = 1000
-LIMIT = "steps before the first whose gain over the still frame is not wholly above the margin; bootstrap over clips"
+LIMIT = "steps before the first whose gain over its null is not wholly above the margin; bootstrap over clips"
 
 
 def analyse(arm: str, sizes: Sizes, measured: Mapping[str, Measured], seed: int) -> Analysis:
-    """For every context: quality, gain over a still frame and the limit. The rule's values are the shortest's."""
+    """For every context: quality, gain over its null and the limit. The rule's values are the shortest's."""
     contexts = sorted(sizes.contexts)
     metrics: dict[str, Metric] = {}
     shown: dict[str, Any] = {}
     rows: list[tuple[str, ...]] = []
     for context in contexts:
         made = [trained(arm, context, one) for one in sizes.seeds]
-        still = [baseline("still", context)]
+        still = baseline("still", context)
         numbers: dict[str, Any] = measured[context_name(context)]["numbers"]
         found = _of_context(measured, made, still, int(numbers["ahead"]), sizes.margin, seed)
         prefix = "" if context == contexts[0] else f"context_{context}_"
@@ -32,7 +35,7 @@ def analyse(arm: str, sizes: Sizes, measured: Mapping[str, Measured], seed: int)
         shown[str(context)] = {**numbers, **{name: metric.document() for name, metric in found.items()}}
         rows += _rows(context, int(numbers["ahead"]), found)
     values = documents(metrics)
-    columns = ("known frames, quality", "step ahead", "predicted", "still frame", "gain")
+    columns = ("known frames, quality", "step ahead", "predicted", "its null", "gain")
     return Analysis(values, (Table("Quality by step ahead", columns, tuple(rows)),), {"contexts": shown})
 
 
@@ -76,7 +79,7 @@ def finding(analysis: Analysis) -> str:
 
 
 def _of_context(
-    measured: Mapping[str, Measured], made: Sequence[str], still: Sequence[str], ahead: int, margin: float, seed: int
+    measured: Mapping[str, Measured], made: Sequence[str], still: str, ahead: int, margin: float, seed: int
 ) -> dict[str, Metric]:
     steps = range(1, ahead + 1)
     protocols = {f"{name}_{k}": f"{text}, {k} steps ahead" for name, text in PROTOCOLS.items() for k in steps}
@@ -84,14 +87,17 @@ def _of_context(
     metrics: dict[str, Metric] = {}
     limits: dict[str, list[Metric]] = {}
     for quality, measure in QUALITIES.items():
-        if any(f"{measure}_1" not in measured[cell]["by_clip"] for cell in (*made, *still)):
+        if any(f"{measure}_1" not in measured[cell]["by_clip"] for cell in made):
             continue
+        nulls = {cell: (still, measure) if quality == "spatial" else (cell, f"{measure}_null") for cell in made}
+        gains = {cell: _gains(measured, (cell, measure), nulls[cell], ahead) for cell in made}
         for k in steps:
-            name = f"{measure}_{k}"
-            metrics[f"{quality}_{k}"] = paired.value(made, name)
-            metrics[f"{quality}_still_{k}"] = paired.value(still, name)
-            metrics[f"{quality}_gain_{k}"] = paired.less(made, still, name)
-        limits[quality] = [usable(_gains(measured, cell, still[0], measure, ahead), margin, seed) for cell in made]
+            metrics[f"{quality}_{k}"] = paired.value(made, f"{measure}_{k}")
+            of = [_values(measured, nulls[cell], k) for cell in made]
+            metrics[f"{quality}_null_{k}"] = over_seeds([bootstrap(one, seed) for one in of], f"null of {measure}")
+            each = [bootstrap(gains[cell][k - 1], seed) for cell in made]
+            metrics[f"{quality}_gain_{k}"] = over_seeds(each, f"paired over clips: {PROTOCOLS[measure]}, less its null")
+        limits[quality] = [usable(gains[cell], margin, seed) for cell in made]
         metrics[f"{quality}_limit"] = over_seeds(limits[quality], LIMIT)
     if limits.keys() == QUALITIES.keys():
         leads = [_lead(*pair) for pair in zip(limits["semantic"], limits["spatial"], strict=True)]
@@ -99,17 +105,18 @@ def _of_context(
     return metrics
 
 
-def _gains(measured: Mapping[str, Measured], cell: str, still: str, measure: str, ahead: int) -> list[np.ndarray]:
-    """Of each step, by clip: the prediction's less the still frame's."""
-    gains = []
-    for k in range(1, ahead + 1):
-        one, other = (measured[name]["by_clip"][f"{measure}_{k}"] for name in (cell, still))
-        gains.append(np.array([_less(one[clip], other[clip]) for clip in sorted(one)], float))
-    return gains
+def _gains(
+    measured: Mapping[str, Measured], made: tuple[str, str], null: tuple[str, str], ahead: int
+) -> list[np.ndarray]:
+    """Of each step, by clip: a cell's measure less that of its null."""
+    return [_values(measured, made, k) - _values(measured, null, k) for k in range(1, ahead + 1)]
 
 
-def _less(first: float | None, second: float | None) -> float:
-    return np.nan if first is None or second is None else first - second
+def _values(measured: Mapping[str, Measured], of: tuple[str, str], step: int) -> np.ndarray:
+    """By clip, in one order; NaN where undefined."""
+    cell, measure = of
+    found = measured[cell]["by_clip"][f"{measure}_{step}"]
+    return np.array([found[clip] for clip in sorted(found)], float)
 
 
 def _lead(semantic: Metric, spatial: Metric) -> Metric:
@@ -134,7 +141,7 @@ def _rows(context: int, ahead: int, found: Mapping[str, Metric]) -> list[tuple[s
             f"{context}, {quality}",
             str(k),
             said(values[f"{quality}_{k}"]),
-            said(values[f"{quality}_still_{k}"]),
+            said(values[f"{quality}_null_{k}"]),
             said(values[f"{quality}_gain_{k}"], "+"),
         )
         for quality in QUALITIES

@@ -5,23 +5,10 @@ import pytest
 
 from models.studies.foretold import DirectionReader, direction_at, step_errors, step_frames, step_ious
 from models.training.horizon import Horizon
+from models.training.reconstruct import Conditionings
 
 HORIZON = Horizon(9, 3, 2)
-WAYS = {"right": (0, 1), "left": (0, -1), "up": (-1, 0), "down": (1, 0)}
-
-
-def moving(count: int, seed: int) -> tuple[np.ndarray, list[tuple[str, str]]]:
-    """Latents [N, 1, 5, 8, 8] with one bright cell that turns after the third latent frame."""
-    rng = np.random.default_rng(seed)
-    latents, pairs = np.zeros((count, 1, 5, 8, 8), np.float32), []
-    for clip in range(count):
-        pair = tuple(str(word) for word in rng.choice(list(WAYS), 2, replace=False))
-        place = rng.integers(3, 5, 2)
-        for step in range(5):
-            latents[clip, 0, step, place[0] % 8, place[1] % 8] = 1
-            place = place + WAYS[pair[0 if step < 2 else 1]]
-        pairs.append(pair)
-    return latents, pairs
+WAYS = ("right", "left", "up", "down")
 
 
 def test_the_steps_show_every_frame_once():
@@ -45,13 +32,25 @@ def test_clips_turn_in_their_middle():
     assert [direction_at(given, HORIZON, step) for step in (2, 3)] == [[("up", "up"), None], [("left", "left"), None]]
 
 
-def test_a_motion_is_read_from_true_latents_and_not_from_a_still_frame():
-    train, told = moving(120, 0)
-    reader = DirectionReader.fit(train, told, HORIZON)
-    heldout, pairs = moving(60, 1)
-    right = reader.right(heldout, pairs)
-    assert right.shape == (60, 3)
-    assert right.mean(0) == pytest.approx([1, 1, 1], abs=0.15)
-    still = np.concatenate([heldout[:, :, :2], heldout[:, :, 1:2].repeat(3, axis=2)], axis=2)
-    assert reader.right(still, pairs)[:, 1:].mean() < 0.6
-    assert np.isnan(reader.right(heldout[:1], [None])).all()
+def told(count: int, seed: int, known: bool) -> tuple[Conditionings, list[tuple[str, str]]]:
+    """Conditionings whose hidden tokens hold the direction into each latent frame, or noise alone."""
+    rng = np.random.default_rng(seed)
+    pairs = [tuple(str(word) for word in rng.choice(WAYS, 2, replace=False)) for _ in range(count)]
+    hidden = rng.normal(0, 1, (count, 5, 4, 6)).astype(np.float32)
+    for clip, pair in enumerate(pairs):
+        for step in range(1, 5):
+            hidden[clip, step, :, WAYS.index(pair[0 if step <= 2 else 1])] += 4 * known
+    semantic = rng.normal(0, 1, (count, 2, 3)).astype(np.float32)
+    return Conditionings(np.zeros((count, 1, 5, 2, 2), np.float32), semantic, hidden), pairs
+
+
+@pytest.mark.parametrize(("known", "least", "most"), [(True, 0.9, 1.0), (False, 0.0, 0.45)])
+def test_a_motion_is_read_where_the_conditioning_knows_it_and_else_by_chance(known, least, most):
+    made, pairs = told(160, 0, known)
+    reader = DirectionReader.fit(made, (2, 2), pairs, HORIZON)
+    seen, others = told(80, 1, known)
+    right, null = reader.read(seen, (2, 2), others)
+    assert right.shape == null.shape == (80, 3)
+    assert all(least <= one <= most for one in right.mean(0))
+    assert null.mean() == pytest.approx(0.25, abs=0.06)
+    assert np.isnan(reader.read(seen, (2, 2), [None] * 80)[0]).all()

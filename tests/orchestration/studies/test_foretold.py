@@ -41,6 +41,7 @@ def test_each_cell_measures_every_held_out_clip_and_every_step(home, tmp_path):
     trained = measured["hybrid-3-0"]["by_clip"]
     steps = {f"{name}_{k}" for name in foretold.PROTOCOLS for k in (1, 2, 3)}
     assert trained.keys() == {*foretold.PROTOCOLS, *steps}
+    assert "direction" not in measured["still-3"]["by_clip"], "what has no conditioning is not read"
     assert {len(values) for values in trained.values()} == {FEW["heldout"]}
     still, mean = (measured[name]["by_clip"]["latent"] for name in ("still-3", "mean-3"))
     assert still.keys() == trained["latent"].keys()
@@ -58,7 +59,7 @@ def test_each_way_is_held_against_the_others_on_the_same_clips():
         "hybrid-7-0": cell(0, **good),
         "vlm_only-7-0": cell(1, latent=0.9, direction=1.0, iou=0.2),
         "dino_only-7-0": cell(2, latent=0.6, direction=0.4, iou=0.8),
-        **{f"{name}-7": cell(3, latent=1.5, direction=0.25, iou=0.7) for name in foretold.BASELINES},
+        **{f"{name}-7": cell(3, latent=1.5, iou=0.7) for name in foretold.BASELINES},
     }
     values = c3.analyse(plan, sizes, measured, 0).values
     assert values["hybrid_less_still_latent"].value == pytest.approx(-1.0, abs=0.02)
@@ -75,13 +76,9 @@ def test_every_value_that_the_rules_judge_is_made():
         sizes = module.Sizes.model_validate(declared.sizes["laptop"])
         numbers = {"ahead": 1, "frames_a_step": 2}
         names = {f"{one}_{k}": 0.5 for one in foretold.PROTOCOLS for k in (1, 2, 3)}
-        measured = {
-            one.name: {
-                **cell(n, **names, **dict.fromkeys(foretold.PROTOCOLS, 0.5)),
-                "numbers": {"ahead": 1, "frames_a_step": 2},
-            }
-            for n, one in enumerate(module.cells(declared.planned, sizes))
-        }
+        whole = names | dict.fromkeys(foretold.PROTOCOLS, 0.5)
+        planned = module.cells(declared.planned, sizes)
+        measured = {one.name: cell(n, **whole) | {"numbers": numbers} for n, one in enumerate(planned)}
         values = module.analyse(declared.planned, sizes, measured, 0).values
         assert {rule.value for rule in declared.rule} <= values.keys()
 
