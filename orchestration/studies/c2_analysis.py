@@ -48,11 +48,15 @@ def finding(analysis: Analysis) -> str:
     ]
     for name, words in (
         ("hybrid_less_vlm_only_lpips", "LPIPS of the hybrid less that of the VLM alone"),
-        ("hybrid_less_dino_only_misordered", "Clips whose order is read wrongly, hybrid less DINOv2 alone"),
-        ("default_less_largest_lpips", f"LPIPS of the default less that of the largest module, {_words(series)},"),
+        (
+            "hybrid_less_dino_only_misordered",
+            "The share of clips whose order is read wrongly, hybrid less DINOv2 alone",
+        ),
+        ("hybrid_less_vlm_only_misordered", "The same less the VLM alone"),
+        ("default_less_largest_lpips", f"LPIPS of the default less that of the largest module ({_words(series)})"),
     ):
         if name in values:
-            said.append(f"{words}: {_said(values[name])}.")
+            said.append(f"{words} is {_said(values[name])}.")
     front = ", ".join(row["variant"] for row in rows if row["on_front"])
     said.append(f"No variant does better at fewer FLOPs than these: {front}.")
     if any(row["untrained"] for row in rows):
