@@ -6,6 +6,7 @@ from typing import Any
 from models.evaluation.metric import Metric
 from orchestration.documents import MetricValue
 from orchestration.studies.c2_results import Results, Variant
+from orchestration.studies.c2_tables import label, tables
 from orchestration.studies.study import Analysis, Measured
 
 DEFAULT: Variant = ("fusion", "default")
@@ -15,8 +16,6 @@ Row = dict[str, Any]
 
 def analyse(variants: Sequence[Variant], seeds: Sequence[int], measured: Mapping[str, Measured], seed: int) -> Analysis:
     """Values for the rule, tables, and what the figures draw. A variant of which a seed is missing is left out."""
-    from orchestration.studies.c2_tables import tables
-
     results = Results(measured, seeds, seed)
     there = [variant for variant in variants if results.there(variant) and results.there(_base(variant))]
     if DEFAULT not in there:
@@ -48,13 +47,17 @@ def finding(analysis: Analysis) -> str:
     ]
     for name, words in (
         ("hybrid_less_vlm_only_lpips", "LPIPS of the hybrid less that of the VLM alone"),
-        ("hybrid_less_dino_only_misordered", "Clips whose order is read wrongly, hybrid less DINOv2 alone"),
-        ("default_less_largest_lpips", f"LPIPS of the default less that of the largest module, {_words(series)},"),
+        (
+            "hybrid_less_dino_only_misordered",
+            "The share of clips whose order is read wrongly, hybrid less DINOv2 alone",
+        ),
+        ("hybrid_less_vlm_only_misordered", "The same less the VLM alone"),
+        ("default_less_largest_lpips", f"LPIPS of the default less that of the largest module ({_words(series)})"),
     ):
         if name in values:
-            said.append(f"{words}: {_said(values[name])}.")
-    front = ", ".join(row["variant"] for row in rows if row["on_front"])
-    said.append(f"No variant does better at fewer FLOPs than these: {front}.")
+            said.append(f"{words} is {_said(values[name])}.")
+    front = ", ".join(label(row) for row in rows if row["on_front"])
+    said.append(f"On the Pareto front of latent error and FLOPs of a clip: {front}.")
     if any(row["untrained"] for row in rows):
         said.append(
             "Encoders called untrained have random weights: they say nothing of the networks that they are named after."
