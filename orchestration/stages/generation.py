@@ -70,7 +70,7 @@ def generate(job: Job, inputs: Inputs, data: TrainingData, ids: Sequence[str], r
     if len(ids) > 1:
         baselines["shuffled"] = shuffled(made[MAIN[job.phase]], job.profile.evaluation.seed)
     if job.phase == 3:
-        baselines["ltx_i2v"] = decode(inputs.vae, from_first_frame(job, ids, truth), batch=size, device=device)
+        baselines["ltx_i2v"] = decode(inputs.vae, _from_first_frame(job, ids, truth), batch=size, device=device)
     reporter("clips of the baselines", 1, 1, {})
     return Made(made, baselines, found, adapted)
 
@@ -92,7 +92,7 @@ def sample(job: Job, inputs: Inputs, adapted: Adapted, where: np.ndarray, what: 
 
 
 @torch.no_grad()
-def from_first_frame(job: Job, ids: Sequence[str], truth: np.ndarray) -> np.ndarray:
+def _from_first_frame(job: Job, ids: Sequence[str], truth: np.ndarray) -> np.ndarray:
     """LTX image-to-video as it is: the true first latent frame and the caption; no adapters, fusion or guidance."""
     from models.decoder.conditions import Conditions
     from models.decoder.sampling import SamplingConfig

@@ -38,8 +38,15 @@ class Results:
         self.cells = {name: found for name, found in self.cells.items() if found}
 
     def values(self, name: str, measure: str) -> np.ndarray:
-        """[N]; NaN where a clip is undefined under a seed."""
-        return np.mean([list(cell["by_clip"][measure].values()) for cell in self._plain(name, measure)], axis=0)
+        """[N]; NaN where a clip is undefined under a seed.
+
+        Raises:
+            ValueError: the seeds saw other clips.
+        """
+        found = [cell["by_clip"][measure] for cell in self.cells[name]]
+        if any(list(one) != list(found[0]) for one in found):
+            raise ValueError(f"q3: the seeds of {name} saw other clips; measure its cells again")
+        return np.mean([_floats(one) for one in found], axis=0)
 
     def seeds(self, name: str, measure: str) -> list[float]:
         """The mean over clips under each seed."""
@@ -49,12 +56,6 @@ class Results:
         """Flicker from each frame to the next."""
         steps = np.array([cell["by_step"]["flicker"] for cell in self.cells[name]], float).mean(0)
         return [float(value) if np.isfinite(value) else None for value in steps]
-
-    def _plain(self, name: str, measure: str) -> list[Measured]:
-        clips = [list(cell["by_clip"][measure]) for cell in self.cells[name]]
-        if any(one != clips[0] for one in clips):
-            raise ValueError(f"q3: the seeds of {name} saw other clips; measure its cells again")
-        return [{"by_clip": {measure: _floats(cell["by_clip"][measure])}} for cell in self.cells[name]]
 
 
 def analyse(plan: Plan, sizes: Sizes, measured: Mapping[str, Measured], seed: int) -> Analysis:

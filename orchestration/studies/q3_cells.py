@@ -8,13 +8,14 @@ from models.evaluation.evaluate import Reference
 from models.evaluation.lpips import Lpips
 from models.evaluation.temporal import dynamic_degree
 from models.studies.flicker import Still, dtssd, flicker, token_change
+from models.studies.uninjected import from_first_frame
 from models.training.generator import load_generator
 from models.training.recipe import load_fusion
 from models.training.reconstruct import conditionings, decode
 from models.training.stores import training_data
 from orchestration.documents import ABSENT
 from orchestration.jobs import Job
-from orchestration.stages.generation import from_first_frame, sample
+from orchestration.stages.generation import sample
 from orchestration.stages.inputs import Inputs
 from orchestration.stages.training import checkpoint
 from orchestration.studies.q3 import FEATURES
@@ -67,7 +68,9 @@ def _drawn(settings: Settings, job: Job, ids: list[str]) -> np.ndarray:
     seeded = job.model_copy(update={"profile": job.profile.model_copy(update={"evaluation": evaluation})})
     inputs = Inputs(seeded)  # with a generator that has no adapters yet
     if settings["of"] == "uninjected":
-        latents = from_first_frame(seeded, ids, inputs.store("latents").read(ids, "latents").astype(np.float32))
+        first, captions = inputs.store("latents").read(ids, "latents")[:, :, :1], inputs.captions(ids)
+        given = {"steps": evaluation.sampling_steps, "seed": evaluation.seed, "batch": evaluation.batch}
+        latents = from_first_frame(inputs.generator, inputs.text(), captions, first, **given)
     else:
         latents = _injected(settings, seeded, inputs, ids)
     return decode(inputs.vae, latents, batch=settings["batch"], device=job.profile.device)
