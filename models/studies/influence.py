@@ -12,8 +12,9 @@ from scipy.stats import rankdata
 def slope(against: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Least-squares slope of `values` per standard deviation of `against`, both [N] -> [N].
 
-    NaN where either is undefined; all are where `against` does not vary. Its interval is that of White's
-    heteroscedasticity-consistent error.
+    NaN where either is undefined; all are where `against` does not vary. The deviation is that of these clips. A
+    residual counts as that of a fit without its clip, as in MacKinnon and White's HC3 (1985): White's own error is too
+    small where the spread of `values` grows with `against`.
     """
     there = np.isfinite(against) & np.isfinite(values)
     found = np.full(len(values), np.nan)
@@ -23,7 +24,9 @@ def slope(against: np.ndarray, values: np.ndarray) -> np.ndarray:
     x = (x - x.mean()) / x.std()
     y = y - y.mean()
     steep = float((x * y).mean())
-    found[there] = steep + x * (y - steep * x)
+    leverage = (1 + np.square(x)) / len(x)
+    influence = x * (y - steep * x) / np.maximum(1 - leverage, 1 / len(x))  # a lone clip far out has no residual
+    found[there] = steep + influence - influence.mean()
     return found
 
 

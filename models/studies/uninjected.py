@@ -1,4 +1,4 @@
-"""What a generator draws when nothing of this project is injected (§5.2, Q3): image-to-video from a true first frame."""
+"""What a generator draws when nothing of this project is injected: image-to-video from a first frame (§5.2, Q3)."""
 
 from collections.abc import Callable, Sequence
 

@@ -43,7 +43,7 @@ class Seed:
     def choice(self, way: str, measure: str) -> np.ndarray:
         """Accuracy of a way by clip, [N]."""
         if way == "best":
-            return self.right.any(1).astype(np.float64)
+            return np.asarray(self.right.any(1), np.float64)
         if way == "first":
             return self.right[:, 0].astype(np.float64)
         if way == "record":
@@ -85,8 +85,8 @@ def finding(plan: Plan, analysis: Analysis) -> str:
         f"nearest in the VLM's tokens to what has come on {said['semantic_accuracy']}, the one nearest in pixels on "
         f"{said['verified_accuracy']}. Clip by clip, the last less the others is {said['verified_less_first']}, "
         f"{said['verified_less_record']} and {said['verified_less_semantic']}; in pixels {commonest(analysis)}. Some "
-        f"candidate is right on {said['best_accuracy']}. Within a clip the pixel distance ranks a wrong future behind a right one at "
-        f"{said['within_auc']}, between clips at {said['between_auc']} (chance 0.5). Answering the "
+        f"candidate is right on {said['best_accuracy']}. Within a clip the pixel distance ranks a wrong future behind "
+        f"a right one at {said['within_auc']}, between clips at {said['between_auc']} (chance 0.5). Answering the "
         f"{plan.answered.share:.0%} of clips whose first draw verifies best changes accuracy by "
         f"{said['answered_gain']}. A verifier that trained the predictor would change the verifier's accuracy by "
         f"{said['circular_flatters']}, one that sees the answer by {said['peeking_flatters']}."
@@ -204,8 +204,9 @@ def _tables(
     for name in sorted(measures):
         accuracy = np.mean([right_of(one.right, chosen(one.scores[name])).mean() for one in seeds])
         ranks = [within(one.scores[name], one.right) for one in seeds]
-        inside = np.mean([np.nanmean(some) if np.isfinite(some).any() else np.nan for some in ranks])
-        telling.append((name, f"{accuracy:.3f}", f"{inside:.3f}", "decides" if name == plan.measure else ""))
+        found = _of_seeds([bootstrap(some) for some in ranks]).value
+        inside = "undefined" if found is None else f"{found:.3f}"
+        telling.append((name, f"{accuracy:.3f}", inside, "decides" if name == plan.measure else ""))
     return (
         Table("How often the chosen future is right; controls last", columns, rows),
         Table("The candidates, mean over seeds", ("candidate", "right", "chosen in pixels"), tuple(made)),

@@ -26,7 +26,7 @@ def accuracy(ways: Sequence[Mapping[str, Any]]) -> bytes:
         axes.plot([x] * len(way["seeds"]), way["seeds"], "_", color=palette.PAPER, markersize=9, markeredgewidth=1.2)
         if way["low"] is not None:
             axes.plot([x, x], [way["low"], way["high"]], color=palette.INK, linewidth=1.2)
-    axes.set_xticks(range(len(ways)), [WORDS.get(way["way"], way["way"]) for way in ways])
+    axes.set_xticks(range(len(ways)), [str(WORDS.get(way["way"], way["way"])) for way in ways])
     axes.set_ylim(0, 1)
     axes.set_ylabel("share of clips that are right")
     axes.grid(axis="y", color=palette.RULE, linewidth=0.6)
