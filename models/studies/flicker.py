@@ -1,10 +1,10 @@
 """What changes in time without a cause: of frames and of tokens, where the true clip stands still (§5.2, Q3).
 
-Protocol: a place is still where no channel of the true clip changes by more than `levels` of 255 between any two
-consecutive frames, here and `margin` pixels around. Flicker is the mean absolute change of a still place between
-consecutive frames, in 0..1. dtSSD (Erofeev et al. 2015, of video matting) is the root mean square difference of the
-change in time of generated and true clip: change that true motion does not explain, anywhere. A frozen clip has no
-flicker, so the dynamic degree stands beside it.
+Protocol, in grey levels of 255: a place is still where no channel of the true clip changes by more than `levels`
+between any two consecutive frames, here and `margin` pixels around. Flicker is the mean absolute change of still places
+between consecutive frames. A frozen clip has none, so motion, the same of all other places, stands beside it; the
+dynamic degree of the whole frame would count flicker as motion. dtSSD (Erofeev et al. 2015, of video matting) is the
+root mean square difference of the change in time of generated and true clip: change that true motion does not explain.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from scipy.ndimage import binary_erosion
 from models.evaluation.inputs import MetricInputError, check_clips, check_pair
 
 LEAST = 0.05
-"""Share of a clip's places, or cells, that must be still for a value."""
+"""Share of a clip's places, or cells, that a value needs."""
 
 
 @dataclass(frozen=True)
@@ -33,24 +33,32 @@ class Still:
         return np.stack([binary_erosion(one <= self.levels, around, border_value=1) for one in most])
 
 
-def flicker(frames: np.ndarray, still: np.ndarray) -> np.ndarray:
-    """Of clips uint8 [N, T, H, W, 3] in places [N, H, W]: float64 [N, T-1], NaN where too little stands still."""
-    check_clips(frames, "flicker")
-    if still.shape != (len(frames), *frames.shape[2:4]):
-        raise MetricInputError(f"flicker: places {still.shape} do not fit clips {frames.shape}")
+def change(frames: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Flicker of still places, or motion of the others: mean absolute change between consecutive frames, in levels.
+
+    Args:
+        frames: clips uint8 [N, T, H, W, 3].
+        places: bool [N, H, W].
+
+    Returns:
+        float64 [N, T-1], NaN where a clip has too few such places.
+    """
+    check_clips(frames, "change in time")
+    if places.shape != (len(frames), *frames.shape[2:4]):
+        raise MetricInputError(f"change in time: places {places.shape} do not fit clips {frames.shape}")
     made = np.full((len(frames), frames.shape[1] - 1), np.nan)
-    for row, clip, places in zip(made, frames, still, strict=True):
-        if places.mean() >= LEAST:
-            row[:] = np.abs(np.diff(clip[:, places].astype(np.int16), axis=0)).mean((1, 2)) / 255
+    for row, clip, some in zip(made, frames, places, strict=True):
+        if some.mean() >= LEAST:
+            row[:] = np.abs(np.diff(clip[:, some].astype(np.int16), axis=0)).mean((1, 2))
     return made
 
 
 def dtssd(true: np.ndarray, made: np.ndarray) -> np.ndarray:
-    """Of clips uint8 [N, T, H, W, 3] -> float64 [N], mean over steps, in 0..2; 0 where both change alike."""
+    """Of clips uint8 [N, T, H, W, 3] -> float64 [N] in levels, mean over steps; 0 where both change alike."""
     check_pair(true, made)
     pairs = zip(true, made, strict=True)
     errors = (np.diff(b.astype(np.int16) - a, axis=0).astype(np.float64) for a, b in pairs)
-    return np.array([np.sqrt(np.square(error).mean((1, 2, 3))).mean() for error in errors]) / 255
+    return np.array([np.sqrt(np.square(error).mean((1, 2, 3))).mean() for error in errors])
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ CODE = (
     *(f"orchestration/studies/{part}.py" for part in ("q3", "q3_cells")),
 )
 CAPTIONS = {
-    "flicker_and_motion": "Flicker of what stands still against how much moves at all, means over held-out clips with "
+    "flicker_and_motion": "Flicker of what stands still against change of what moves, means over held-out clips with "
     "95% intervals. Steady and alive is down and to the right; a frozen clip is down and to the left.",
     "by_frame": "Flicker of what stands still from each frame to the next, mean over clips and seeds.",
     "interaction": "What the spatial stream adds to a clip's flicker, by how much the true clip moves; a dot a clip.",
@@ -41,7 +41,7 @@ class StillPlaces(Part):
 
 
 class MotionShare(Part):
-    """How much of the round trip's dynamic degree must be left."""
+    """How much of the round trip's motion must be left."""
 
     section: Section
     share: Annotated[float, Field(gt=0, le=1)]
@@ -97,7 +97,7 @@ def analyse(plan: Plan, sizes: Sizes, measured: Mapping[str, Measured], seed: in
 
 
 def figures(plan: Plan, analysis: Analysis) -> dict[str, bytes]:
-    """Flicker against dynamic degree, by frame, and against the motion of each clip."""
+    """Flicker against motion, by frame, and against the motion of each clip."""
     from orchestration.studies import q3_figures
 
     return q3_figures.figures(analysis.series)

@@ -12,8 +12,9 @@ from orchestration.studies.q3 import FEATURES, Plan, Sizes, drawn
 from orchestration.studies.study import Analysis, Measured, Table
 
 OUTPUT = {
-    "flicker": "mean absolute change of still places between consecutive frames, 0..1",
-    "dtssd": "root mean square difference to the true clip's change in time, 0..2",
+    "flicker": "mean absolute change of still places between consecutive frames, in levels of 255",
+    "motion": "the same of all other places",
+    "dtssd": "root mean square difference to the true clip's change in time, in levels of 255",
     "dynamic_degree": "mean absolute change of a pixel between consecutive frames, 0..1",
     "temporal_lpips_variance": "variance over time of LPIPS (alex) between consecutive frames",
     "lpips": "LPIPS (alex) to the true clip",
@@ -77,14 +78,14 @@ def finding(analysis: Analysis) -> str:
     if missing := [name for name in needed if name not in analysis.values]:
         return f"Not every cell was measured ({', '.join(missing)} is missing), so nothing is said."
     said = {name: _said(value) for name, value in analysis.values.items()}
-    whole = {name: said[f"{name}_dynamic_degree"] for name in ("hybrid", "without_spatial", "vae_roundtrip")}
+    moved = {name: said[f"{name}_motion"] for name in ("hybrid", "without_spatial", "vae_roundtrip")}
     return (
-        f"What stands still in the true clip flickers by {said['hybrid_flicker']} of 1 in the hybrid's video, by "
+        f"What stands still in the true clip flickers by {said['hybrid_flicker']} of 255 in the hybrid's video, by "
         f"{said['without_spatial_flicker']} without the spatial stream and by {said['vae_roundtrip_flicker']} in the "
         f"VAE's round trip. On the same clips the spatial stream changes it by "
-        f"{said['hybrid_less_without_spatial_flicker']}. Dynamic degree is {whole['hybrid']}, without the stream "
-        f"{whole['without_spatial']}, of the round trip {whole['vae_roundtrip']}. For each standard deviation of true "
-        f"motion the stream's share of flicker changes by {said['interaction_flicker']}. LPIPS is "
+        f"{said['hybrid_less_without_spatial_flicker']}. What moves changes by {moved['hybrid']} with the stream, by "
+        f"{moved['without_spatial']} without, by {moved['vae_roundtrip']} in the round trip. For each standard "
+        f"deviation of true motion the stream's share of flicker changes by {said['interaction_flicker']}. LPIPS is "
         f"{said['hybrid_lpips']} with the stream and {said['without_spatial_lpips']} without."
     )
 
@@ -110,9 +111,9 @@ def _contrasts(results: Results, share: float, seed: int) -> dict[str, Metric]:
             pair = results.values("hybrid", measure), results.values(name, measure)
             found[f"hybrid_less_{name}_{measure}"] = paired_difference(*pair, seed, said)
     if "vae_roundtrip" in results.cells:
-        moved, whole = (results.values(name, "dynamic_degree") for name in ("hybrid", "vae_roundtrip"))
-        said = f"dynamic degree less {share:g} of the round trip's"
-        found["hybrid_dynamic_beyond_share"] = paired_difference(moved, share * whole, seed, said)
+        moved, whole = (results.values(name, "motion") for name in ("hybrid", "vae_roundtrip"))
+        said = f"motion less {share:g} of the round trip's"
+        found["hybrid_motion_beyond_share"] = paired_difference(moved, share * whole, seed, said)
     if {"without_spatial", "true"} <= results.cells.keys():
         motion, added = _interaction(results)
         said = "least-squares slope of the flicker that the spatial stream adds, per standard deviation of true motion"
@@ -131,7 +132,16 @@ def _tables(results: Results, metrics: Mapping[str, Metric]) -> tuple[Table, ...
         (NAMES.get(name, name), *(_said(metrics[f"{name}_{measure}"]) for measure in OUTPUT), _spread(results, name))
         for name in results.cells
     )
-    columns = ("arm", "flicker", "dtSSD", "dynamic degree", "temporal LPIPS variance", "LPIPS", "flicker by seed")
+    columns = (
+        "arm",
+        "flicker",
+        "motion",
+        "dtSSD",
+        "dynamic degree",
+        "temporal LPIPS variance",
+        "LPIPS",
+        "flicker by seed",
+    )
     tables = [Table("Time in the video, means over held-out clips", columns, made)] if made else []
     if "dinov2_still" in metrics:
         rows = tuple(
@@ -144,7 +154,7 @@ def _tables(results: Results, metrics: Mapping[str, Metric]) -> tuple[Table, ...
 
 
 def _spread(results: Results, name: str) -> str:
-    return ", ".join(f"{value:.4f}" for value in results.seeds(name, "flicker"))
+    return ", ".join(f"{value:.2f}" for value in results.seeds(name, "flicker"))
 
 
 def _series(results: Results, metrics: Mapping[str, Metric]) -> dict[str, Any]:
@@ -152,7 +162,7 @@ def _series(results: Results, metrics: Mapping[str, Metric]) -> dict[str, Any]:
         name: {
             "says": NAMES.get(name, name),
             "flicker": _ends(metrics[f"{name}_flicker"]),
-            "dynamic": _ends(metrics[f"{name}_dynamic_degree"]),
+            "motion": _ends(metrics[f"{name}_motion"]),
             "by_step": results.by_step(name),
         }
         for name in results.cells
@@ -180,7 +190,7 @@ def _ends(metric: Metric) -> dict[str, float | None]:
 def _said(metric: Metric | MetricValue) -> str:
     if metric.value is None:
         return "undefined"
-    digits = 4 if abs(metric.value) < 0.1 else 3
+    digits = 2 if abs(metric.value) >= 1 else 3 if abs(metric.value) >= 0.01 else 5
     if metric.low is None or metric.high is None:
         return f"{metric.value:.{digits}g}"
     ends: Sequence[float] = metric.low, metric.high

@@ -7,7 +7,7 @@ import numpy as np
 from models.evaluation.evaluate import Reference
 from models.evaluation.lpips import Lpips
 from models.evaluation.temporal import dynamic_degree
-from models.studies.flicker import Still, dtssd, flicker, token_change
+from models.studies.flicker import Still, change, dtssd, token_change
 from models.studies.uninjected import from_first_frame
 from models.training.generator import load_generator
 from models.training.recipe import load_fusion
@@ -88,10 +88,11 @@ def _injected(settings: Settings, job: Job, inputs: Inputs, ids: list[str]) -> n
 
 def _in_time(true: np.ndarray, made: np.ndarray, still: np.ndarray, ids: list[str]) -> dict[str, Any]:
     """Every measure of clips in time, by clip, and flicker by step."""
-    steps = flicker(made, still)
+    steps = change(made, still)
     seen = Reference(true, Lpips("alex")).perceptual(made)
     found = {
         "flicker": steps.mean(1),
+        "motion": change(made, ~still).mean(1),
         "dtssd": dtssd(true, made),
         "dynamic_degree": dynamic_degree(made),
         "still_share": still.mean((1, 2)),

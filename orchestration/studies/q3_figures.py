@@ -29,7 +29,7 @@ def flicker_and_motion(arms: Mapping[str, Any]) -> bytes:
     """A point an arm, with its intervals both ways."""
     figure, [[axes]] = sheet(3.0)
     for name, arm in arms.items():
-        x, y = arm["dynamic"], arm["flicker"]
+        x, y = arm["motion"], arm["flicker"]
         if x["value"] is None or y["value"] is None:
             continue
         for end, other in ((x, y), (y, x)):
@@ -37,8 +37,8 @@ def flicker_and_motion(arms: Mapping[str, Any]) -> bytes:
                 line = [end["low"], end["high"]], [other["value"]] * 2
                 axes.plot(*(line if end is x else line[::-1]), color=COLOURS[name], linewidth=1.4, alpha=0.6)
         axes.plot(x["value"], y["value"], "s" if name in DASHED else "o", color=COLOURS[name], label=arm["says"])
-    axes.set_xlabel("dynamic degree (→ more moves)")
-    axes.set_ylabel("flicker of still places (↓ steadier)")
+    axes.set_xlabel("motion of all other places, levels of 255 (→ more)")
+    axes.set_ylabel("flicker of still places, levels (↓ steadier)")
     axes.set_ylim(bottom=0)
     axes.set_xlim(left=0)
     axes.grid(color=palette.RULE, linewidth=0.6)
@@ -58,7 +58,7 @@ def by_frame(arms: Mapping[str, Any]) -> bytes:
         axes.plot(range(2, len(values) + 2), values, style, color=COLOURS[name], linewidth=1.4, label=arm["says"])
     axes.set_xticks(range(2, steps + 2))
     axes.set_xlabel("frame, against the one before")
-    axes.set_ylabel("flicker of still places")
+    axes.set_ylabel("flicker of still places, levels")
     axes.set_ylim(bottom=0)
     axes.grid(axis="y", color=palette.RULE, linewidth=0.6)
     axes.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
@@ -79,7 +79,7 @@ def interaction(found: Mapping[str, Any]) -> bytes:
         line = [height + slope["value"] * (end - centre) / deviation for end in ends]
         axes.plot(ends, line, color=palette.INK, linewidth=1.2)
     axes.set_xlabel("dynamic degree of the true clip")
-    axes.set_ylabel("flicker with, less without")
+    axes.set_ylabel("flicker with, less without, levels")
     axes.grid(color=palette.RULE, linewidth=0.6)
     heading(axes, "What the spatial stream adds to flicker, by how much the clip moves")
     return png(figure)

@@ -35,7 +35,9 @@ def test_the_context_stays_and_each_candidate_has_a_future_of_its_own(found):
     for latents in found.values():
         assert torch.allclose(latents[:, :, :known], true[:, :, :known], atol=1e-5)
         assert latents.isfinite().all()
-    futures = [latents[:, :, known:] for name, latents in found.items() if name != "onward"]  # one known frame: as still
+    futures = [
+        latents[:, :, known:] for name, latents in found.items() if name != "onward"
+    ]  # one known frame: as still
     assert all(not torch.equal(one, other) for i, one in enumerate(futures) for other in futures[:i])
 
 
