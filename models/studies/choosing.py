@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.predict.calibration import area
+from models.studies.influence import area
 
 
 def chosen(scores: np.ndarray) -> np.ndarray:
@@ -23,7 +23,7 @@ def within(scores: np.ndarray, right: np.ndarray) -> np.ndarray:
     found = np.full(len(scores), np.nan)
     for clip, (some, good) in enumerate(zip(scores, right.astype(bool), strict=True)):
         if good.any() and not good.all():
-            found[clip] = area(some[good], some[~good])
+            found[clip] = area(some, ~good).mean()
     return found
 
 

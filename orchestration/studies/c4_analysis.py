@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from models.evaluation.metric import Metric, bootstrap, paired_difference
-from models.predict.calibration import roc
 from models.studies.choosing import by_record, chosen, most_confident, right_of, within
 from models.studies.influence import area, gain_of_keeping
 from orchestration.documents import MetricValue
@@ -172,12 +171,14 @@ def _picked(plan: Plan, seeds: Sequence[Seed]) -> dict[str, Any]:
 
 def _roc(plan: Plan, seeds: Sequence[Seed]) -> list[dict[str, Any]]:
     """Of every seed, first draws by the pixel measure; none of a seed whose draws are all right or all wrong."""
+    from sklearn.metrics import roc_curve
+
     curves = []
     for one in seeds:
         distance, right = one.scores[plan.measure][:, 0], one.right[:, 0]
         if right.any() and not right.all():
-            curve = roc(distance[right], distance[~right])
-            curves.append({"true": [0.0, *curve.true.tolist()], "false": [0.0, *curve.false.tolist()]})
+            false, true, _ = roc_curve(~right, distance)
+            curves.append({"true": true.tolist(), "false": false.tolist()})
     return curves
 
 

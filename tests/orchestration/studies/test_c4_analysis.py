@@ -30,7 +30,7 @@ def world(knows: float, *, always: str = "") -> dict[str, Measured]:
             noise = rng.standard_normal(CLIPS) - knows * right - (20 if name == always else 0)
             draws[f"{name}/iou"] = clips(np.where(right, 0.6, 0.2))
             draws[f"{name}/semantic"] = clips(rng.random(CLIPS))
-            draws[f"{name}/own_loss"] = clips(-right + 0.1 * rng.random(CLIPS))
+            draws[f"{name}/own_loss"] = clips(0.1 * rng.random(CLIPS) - right)
             verified[f"{name}/{PLAN.measure}"] = clips(noise)
             control[f"{name}/lpips_alex"] = clips(noise - right)
             control[f"{name}/answer"] = clips(1.0 - right)
