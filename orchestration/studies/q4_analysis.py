@@ -88,7 +88,7 @@ def _errors(sizes: Sizes, measured: Mapping[str, Measured], name: str) -> np.nda
 
 def _target(gate: str, name: Measure) -> float:
     """The gate's own target, as an error."""
-    phase = programme().phases[gate]  # pyright: ignore[reportArgumentType]
+    phase = programme().phases[int(gate)]  # pyright: ignore[reportArgumentType]
     target = phase.criteria[name][0].target
     return 1 - target if name in RISING else target
 
