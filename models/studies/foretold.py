@@ -4,7 +4,7 @@ A step is one latent frame. Semantic and spatial success are apart (§5.3): a pr
 where, or where and not what.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -45,42 +45,58 @@ def direction_at(directions: Directions, horizon: Horizon, step: int) -> list[tu
     return [None if pair is None else (pair[half], pair[half]) for pair in directions]
 
 
+def moves(latents: np.ndarray, horizon: Horizon) -> dict[int, np.ndarray]:
+    """What latents [N, C, T', h, w] show of motion into each foretold latent frame, by step: [N, 1, 9C].
+
+    Products of each cell's channels with those, one latent frame on, of the same cell and of its eight neighbours; the
+    mean over cells. A linear probe on the values themselves cannot see motion: it lies in whose value goes where.
+    """
+    height, width = latents.shape[3:]
+    shown = {}
+    for step in range(horizon.known, horizon.latent_frames):
+        before, after = latents[:, :, step - 1], np.pad(latents[:, :, step], ((0, 0), (0, 0), (1, 1), (1, 1)))
+        products = [
+            (before * after[:, :, y : y + height, x : x + width]).mean((2, 3)) for y in range(3) for x in range(3)
+        ]
+        shown[step] = np.concatenate(products, axis=1)[:, None]
+    return shown
+
+
+def told(made: Conditionings, grid: tuple[int, int], horizon: Horizon) -> dict[int, np.ndarray]:
+    """What a conditioning of latent frames of `grid` cells holds, by foretold step: [N, 1, D].
+
+    Its tokens of that latent frame and the one before, pooled over space, beside the semantic tokens.
+    """
+    held = {}
+    for step in range(horizon.known, horizon.latent_frames):
+        hidden = made.hidden[:, step - 1 : step + 1]
+        places = np.broadcast_to(grid_positions(*grid).numpy(), (2, hidden.shape[2], 2))
+        where, what = pool(hidden, places), made.semantic
+        held[step] = np.concatenate([where.reshape(len(where), -1), what.reshape(len(what), -1)], axis=1)[:, None]
+    return held
+
+
 @dataclass(frozen=True)
 class DirectionReader:
-    """Reads from a conditioning which way things move into each step that is foretold; chance is 1 of 4.
-
-    A probe a step, on what the conditioning says of that latent frame and the one before, and on its semantic tokens.
-    It is fitted on the conditionings of train clips, made by the same model from their context alone.
-    """
+    """Reads which way things move into each step that is foretold, a probe a step; chance is 1 of 4."""
 
     probes: dict[int, TemporalProbe]
     horizon: Horizon
 
     @classmethod
-    def fit(cls, made: Conditionings, grid: tuple[int, int], directions: Directions, horizon: Horizon) -> Self:
-        """On conditionings of train clips whose latent frames are `grid` cells.
+    def fit(cls, shown: Mapping[int, np.ndarray], directions: Directions, horizon: Horizon) -> Self:
+        """On what train clips show, by step, as `moves` or `told` gives it.
 
         Raises:
             MetricInputError: the clips show fewer than two directions.
         """
-        ahead = range(horizon.known, horizon.latent_frames)
-        told = {k: direction_at(directions, horizon, k) for k in ahead}
-        return cls({k: TemporalProbe.fit(_told(made, grid, k), told[k]) for k in ahead}, horizon)
+        return cls(
+            {k: TemporalProbe.fit(seen, direction_at(directions, horizon, k)) for k, seen in shown.items()}, horizon
+        )
 
-    def read(self, made: Conditionings, grid: tuple[int, int], directions: Directions) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, shown: Mapping[int, np.ndarray], directions: Directions) -> tuple[np.ndarray, np.ndarray]:
         """Of held-out clips 1 where the direction is read rightly, 0 where not, and the mean over the readings of all
         other clips; NaN where there is no direction: two of [N, T' - known].
         """
-        found = [
-            probe.read(_told(made, grid, k), direction_at(directions, self.horizon, k))
-            for k, probe in self.probes.items()
-        ]
+        found = [probe.read(shown[k], direction_at(directions, self.horizon, k)) for k, probe in self.probes.items()]
         return np.stack([one.direction for one in found], 1), np.stack([one.direction_null for one in found], 1)
-
-
-def _told(made: Conditionings, grid: tuple[int, int], step: int) -> np.ndarray:
-    """What is said of a latent frame and the one before, pooled over space, beside the semantic tokens: [N, 1, D]."""
-    hidden = made.hidden[:, step - 1 : step + 1]
-    places = np.broadcast_to(grid_positions(*grid).numpy(), (2, hidden.shape[2], 2))
-    where, what = pool(hidden, places), made.semantic
-    return np.concatenate([where.reshape(len(where), -1), what.reshape(len(what), -1)], axis=1)[:, None]

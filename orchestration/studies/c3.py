@@ -9,7 +9,7 @@ from pydantic import Field, PositiveInt
 
 from orchestration.plan.programme import Part
 from orchestration.studies import foretold
-from orchestration.studies.foretold import BASELINES, PROTOCOLS, ForetoldSizes, baseline, trained
+from orchestration.studies.foretold import BASELINES, CAME, CEILING, PROTOCOLS, ForetoldSizes, baseline, trained
 from orchestration.studies.paired import Paired, documents, said
 from orchestration.studies.study import Analysis, Bench, Cell, Measured, Table
 
@@ -18,11 +18,14 @@ NEEDS: tuple[str, ...] = ()
 WEIGHTS, CODE = foretold.WEIGHTS, foretold.CODE
 CAPTIONS = {
     "foretold": "Each way to foretell, on the same held-out clips: latent error (less is better), whether the "
-    "direction of what comes can be read, and where things are. Dashed: chance"
+    "direction of what comes can be read from the foretold latents, and where things are. Dashed: chance. What came, "
+    "held against itself, is the most that a measure can see"
 }
 Arm = Literal["hybrid", "vlm_only", "dino_only"]
 WORDS = {"hybrid": "both streams", "vlm_only": "the VLM's stream", "dino_only": "the spatial stream"}
 MEASURES = ("latent", "direction", "iou")
+TOLD = ("told", "told_before")
+"""What the conditioning holds of the direction, after and before its training."""
 
 
 class Plan(Part):
@@ -38,7 +41,7 @@ class Sizes(ForetoldSizes):
 
 
 def cells(plan: Plan, sizes: Sizes) -> list[Cell]:
-    """Tokens of the context, three predictions without a model, each arm with each seed."""
+    """Tokens of the context, what needs no model, each arm with each seed."""
     return foretold.cells(plan.arms, [sizes.context], sizes)
 
 
@@ -52,15 +55,15 @@ def measure(cell: Cell, bench: Bench) -> Measured:
 def analyse(plan: Plan, sizes: Sizes, measured: Mapping[str, Measured], seed: int) -> Analysis:
     """Each way by itself; the hybrid less each other way, and the spatial stream less the VLM's."""
     ways: dict[str, list[str]] = {arm: [trained(arm, sizes.context, one) for one in sizes.seeds] for arm in plan.arms}
-    ways |= {name: [baseline(name, sizes.context)] for name in BASELINES}
-    paired = Paired(measured, seed, PROTOCOLS, ("direction",))
+    ways |= {name: [baseline(name, sizes.context)] for name in (*BASELINES, CEILING)}
+    paired = Paired(measured, seed, PROTOCOLS, ("direction", *TOLD))
     metrics = {
         f"{way}_{name}": paired.value(some, name)
         for way, some in ways.items()
-        for name in MEASURES
+        for name in (*MEASURES, *TOLD)
         if all(name in measured[cell]["by_clip"] for cell in some)
     }
-    pairs = [("hybrid", other) for other in ways if other != "hybrid"] if "hybrid" in ways else []
+    pairs = [("hybrid", other) for other in ways if other not in ("hybrid", CEILING)] if "hybrid" in ways else []
     pairs += [("dino_only", "vlm_only")] if {"dino_only", "vlm_only"} <= ways.keys() else []
     metrics |= {
         f"{one}_less_{other}_{name}": paired.less(ways[one], ways[other], name)
@@ -69,11 +72,12 @@ def analyse(plan: Plan, sizes: Sizes, measured: Mapping[str, Measured], seed: in
         if {f"{one}_{name}", f"{other}_{name}"} <= metrics.keys()
     }
     values = documents(metrics)
-    shown = {way: {name: values[f"{way}_{name}"] for name in MEASURES if f"{way}_{name}" in values} for way in ways}
+    columns = (*MEASURES, *TOLD)
+    shown = {way: {name: values[f"{way}_{name}"] for name in columns if f"{way}_{name}" in values} for way in ways}
     rows = tuple(
-        (_words(way), *(said(one[name]) if name in one else "–" for name in MEASURES)) for way, one in shown.items()
+        (_words(way), *(said(one[name]) if name in one else "–" for name in columns)) for way, one in shown.items()
     )
-    table = Table("Held-out clips foretold", ("from", *MEASURES), rows)
+    table = Table("Held-out clips foretold", ("from", *columns), rows)
     series: dict[str, Any] = {
         "ways": {_words(way): {name: value.document() for name, value in one.items()} for way, one in shown.items()}
     }
@@ -87,6 +91,11 @@ def finding(plan: Plan, analysis: Analysis) -> str:
     for arm in plan.arms:
         numbers = [f"{name} {said(values[f'{arm}_{name}'])}" for name in MEASURES if f"{arm}_{name}" in values]
         sentences.append(f"From {WORDS[arm]}: {', '.join(numbers)}.")
+        if f"{arm}_told" in values:
+            after, before = (said(values[f"{arm}_{name}"]) for name in TOLD)
+            sentences.append(f"Its conditioning holds the direction at {after}; before its training at {before}.")
+    if f"{CEILING}_direction" in values:
+        sentences.append(f"Of the latents that came the direction is read at {said(values[f'{CEILING}_direction'])}.")
     for other, words in BASELINES.items():
         name = f"hybrid_less_{other}_latent"
         if name in values:
@@ -108,4 +117,4 @@ def figures(plan: Plan, analysis: Analysis) -> dict[str, bytes]:
 
 
 def _words(way: str) -> str:
-    return WORDS.get(way) or BASELINES[way]
+    return {**WORDS, **BASELINES, CEILING: CAME}[way]

@@ -10,19 +10,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.studies.foretold import DirectionReader, step_errors, step_ious
+from models.fusion.base import Fusion
+from models.studies.foretold import DirectionReader, moves, step_errors, step_ious, told
 from models.training import phase2
 from models.training.data import TrainingData
 from models.training.horizon import copied, extrapolated
 from models.training.objective import ObjectiveConfig
 from models.training.prediction import at_full_length
-from models.training.recipe import load_fusion
-from models.training.reconstruct import conditionings, decode
+from models.training.recipe import load_fusion, new_fusion
+from models.training.reconstruct import Conditionings, conditionings, decode
 from orchestration.jobs import Job
 from orchestration.stages.measures import directions, segmenter
 from orchestration.stages.prediction import ContextInputs
 from orchestration.studies.c2_bench import by_clip, keep_captions, kept_captions, loop_of_cell
-from orchestration.studies.foretold import context_name
+from orchestration.studies.foretold import CEILING, context_name
 from orchestration.studies.study import Bench, Cell, Measured
 
 NEVER = 10**9
@@ -70,6 +71,7 @@ def _baseline(settings: Settings, bench: Bench) -> Measured:
     data = _data(settings, inputs, bench)
     true, known = torch.from_numpy(_latents(data, data.held_out)), inputs.horizon.known
     made = {"still": copied, "line": extrapolated, "mean": lambda latents, _: torch.zeros_like(latents)}
+    made[CEILING] = lambda latents, _: latents
     return _judged(inputs, data, made[settings["baseline"]](true, known).numpy(), {}, {})
 
 
@@ -87,13 +89,23 @@ def _trained(settings: Settings, bench: Bench) -> Measured:
     whole = at_full_length(data, recipe.fusion)
     result = phase2.run(recipe, whole, bench.folder, bench.reporter, left=bench.left)
     fusion = load_fusion(result.checkpoint).to(bench.job.profile.device)
-    heldout, train, batch, grid = list(data.held_out), list(data.ids), settings["batch"], recipe.fusion.latent_grid
-    made, seen = (conditionings(fusion, whole, ids, arm, batch=batch) for ids in (heldout, train))
-    reader = DirectionReader.fit(seen, grid, directions(inputs, train), inputs.horizon)
-    right, null = reader.read(made, grid, directions(inputs, heldout))
-    read: dict[str, np.ndarray] = {"direction": right, "direction_null": null}
+    before = new_fusion(recipe.fusion, whole, arm, settings["seed"], bench.job.profile.device)
+    made, held = _told(fusion, whole, arm, settings["batch"], inputs)
+    _, held_before = _told(before, whole, arm, settings["batch"], inputs)
+    read = {"told": held, "told_before": held_before}
     numbers = {"seconds_per_step": result.seconds / result.steps, "last_loss": result.losses[-1]}
     return _judged(inputs, data, made.latents, numbers, read)
+
+
+def _told(
+    fusion: Fusion, data: TrainingData, arm: str, batch: int, inputs: ContextInputs
+) -> tuple[Conditionings, np.ndarray]:
+    """The conditionings of the held-out clips, and whether a probe reads the direction of each step from them."""
+    heldout, train = list(data.held_out), list(data.ids)
+    made, seen = (conditionings(fusion, data, ids, arm, batch=batch) for ids in (heldout, train))
+    shown, fitted = (told(one, fusion.config.latent_grid, inputs.horizon) for one in (made, seen))
+    reader = DirectionReader.fit(fitted, directions(inputs, train), inputs.horizon)
+    return made, reader.read(shown, directions(inputs, heldout))[0]
 
 
 def _data(settings: Settings, inputs: ContextInputs, bench: Bench) -> TrainingData:
@@ -118,7 +130,9 @@ def _judged(
     horizon, ids = inputs.horizon, list(data.held_out)
     true, known = _latents(data, ids), inputs.horizon.known
     predicted = np.concatenate([true[:, :, :known], made[:, :, known:]], axis=2)
-    found = {"latent": step_errors(predicted, true, known), **read}
+    reader = DirectionReader.fit(moves(_latents(data, data.ids), horizon), directions(inputs, data.ids), horizon)
+    right, null = reader.read(moves(predicted, horizon), directions(inputs, ids))
+    found = {"latent": step_errors(predicted, true, known), "direction": right, "direction_null": null, **read}
     network = segmenter(inputs.job, inputs, ids)
     if network is not None:
         frames = decode(

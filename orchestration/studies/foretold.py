@@ -16,6 +16,8 @@ BASELINES = {
     "line": "the last change, gone on",
     "mean": "the mean of all latents",
 }
+CEILING, CAME = "came", "what came, itself"
+"""Held against itself: what a measure can see at most."""
 WEIGHTS = ("dinov2", "qwen", "vae", "ltx", "segmenter")
 CODE = (
     *(f"models/{part}" for part in ("frozen.py", "data", "encoders", "decoder", "fusion", "training")),
@@ -26,8 +28,10 @@ CODE = (
 )
 PROTOCOLS = {
     "latent": "squared error of foretold normalised latents; the mean scores 1",
-    "direction": "probe on the conditioning, fitted on train clips: direction of what is foretold right, chance 0.25",
+    "direction": "motion probe fitted on true latents of train clips: direction of foretold latents right, chance 0.25",
     "direction_null": "the same, read from all other clips, mean",
+    "told": "probe on the conditioning, fitted on train clips: direction of what is to come right, chance 0.25",
+    "told_before": "the same, of the same fusion before its training",
     "iou": "IoU of the frozen segmenter's mask of decoded foretold frames and the true mask",
 }
 
@@ -68,7 +72,7 @@ def trained(arm: str, context: int, seed: int) -> str:
 
 
 def cells(arms: Sequence[str], contexts: Sequence[int], sizes: ForetoldSizes) -> list[Cell]:
-    """Captions and tokens first, then what needs no model, then each training."""
+    """Captions and tokens first, then what needs no model and the ceiling, then each training."""
     clips: dict[str, Any] = {"train": sizes.train, "heldout": sizes.heldout, "batch": sizes.batch}
     made = [Cell(TEXTS, {"kind": TEXTS, **clips})]
     for context in contexts:
@@ -76,7 +80,8 @@ def cells(arms: Sequence[str], contexts: Sequence[int], sizes: ForetoldSizes) ->
         made.append(Cell(context_name(context), {"kind": "context", "context": context}))
         known: dict[str, JsonValue] = {**clips, "context": context}
         made += [
-            Cell(baseline(name, context), {**known, "kind": "baseline", "baseline": name}, read) for name in BASELINES
+            Cell(baseline(name, context), {**known, "kind": "baseline", "baseline": name}, read)
+            for name in (*BASELINES, CEILING)
         ]
         training = sizes.training.model_dump(mode="json")
         made += [

@@ -5,6 +5,7 @@ from typing import Any
 
 from orchestration.report import palette
 from orchestration.report.figures.canvas import heading, png, sheet
+from orchestration.studies.foretold import CAME
 
 Found = Mapping[str, Any]
 HEADS = {"latent": "Latent error (← better)", "direction": "Direction read (→ better)", "iou": "Spatial IoU (→ better)"}
@@ -44,7 +45,7 @@ def ways(found: Mapping[str, Mapping[str, Found]]) -> bytes:
 
 
 def horizon(contexts: Mapping[str, Found]) -> bytes:
-    """A row a context, a panel a quality: predicted and still frame by step ahead, and the usable steps at the foot."""
+    """A row a context, a panel a quality: predicted, its null and what came by step; the usable ones at the foot."""
     figure, rows = sheet(0.4 + 2.0 * len(contexts), len(contexts), len(QUALITIES))
     for panels, (context, found) in zip(rows, contexts.items(), strict=True):
         steps = range(1, int(found["ahead"]) + 1)
@@ -60,6 +61,7 @@ def horizon(contexts: Mapping[str, Found]) -> bytes:
             for prefix, label, colour in (
                 (quality, "predicted", palette.SERIES["hybrid"]),
                 (f"{quality}_null", NULLS[quality], palette.BASELINE),
+                (f"{quality}_came", CAME, palette.INK),
             ):
                 curve = [found[f"{prefix}_{k}"] for k in steps]
                 low, high = ([one[end] for one in curve] for end in ("low", "high"))

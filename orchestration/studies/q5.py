@@ -16,8 +16,9 @@ PHASE = 3
 NEEDS: tuple[str, ...] = ()
 WEIGHTS, CODE = foretold.WEIGHTS, foretold.CODE
 CAPTIONS = {
-    "horizon": "Quality by steps ahead, with 95% bands over clips, beside the last known frame standing still. The "
-    "line at the foot ends at the last usable step"
+    "horizon": "Quality by steps ahead, with 95% intervals over clips, beside its null (the last known frame standing "
+    "still, or what is read from other clips) and what came, held against itself. The line at the foot ends at the "
+    "last usable step"
 }
 
 
@@ -35,7 +36,7 @@ class Sizes(ForetoldSizes):
 
 
 def cells(plan: Plan, sizes: Sizes) -> list[Cell]:
-    """Of each context: tokens, three predictions without a model, each seed."""
+    """Of each context: tokens, what needs no model, each seed."""
     return foretold.cells([plan.arm], sizes.contexts, sizes)
 
 

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 
 from models.evaluation.metric import Metric, bootstrap
-from orchestration.studies.foretold import PROTOCOLS, baseline, context_name, trained
+from orchestration.studies.foretold import CEILING, PROTOCOLS, baseline, context_name, trained
 from orchestration.studies.paired import Paired, documents, over_seeds, said
 from orchestration.studies.q5 import Sizes
 from orchestration.studies.study import Analysis, Measured, Table
 
 QUALITIES = {"spatial": "iou", "semantic": "direction"}
 """A quality gains over a null: where things are, over the last known frame standing still; what happens, over what is
-read from other clips.
+read from other clips' predictions.
 """
 RESAMPLES = 1000
 LIMIT = "steps before the first whose gain over its null is not wholly above the margin; bootstrap over clips"
@@ -27,15 +27,15 @@ def analyse(arm: str, sizes: Sizes, measured: Mapping[str, Measured], seed: int)
     rows: list[tuple[str, ...]] = []
     for context in contexts:
         made = [trained(arm, context, one) for one in sizes.seeds]
-        still = baseline("still", context)
+        still, came = baseline("still", context), baseline(CEILING, context)
         numbers: dict[str, Any] = measured[context_name(context)]["numbers"]
-        found = _of_context(measured, made, still, int(numbers["ahead"]), sizes.margin, seed)
+        found = _of_context(measured, made, (still, came), int(numbers["ahead"]), sizes.margin, seed)
         prefix = "" if context == contexts[0] else f"context_{context}_"
         metrics |= {f"{prefix}{name}": metric for name, metric in found.items()}
         shown[str(context)] = {**numbers, **{name: metric.document() for name, metric in found.items()}}
         rows += _rows(context, int(numbers["ahead"]), found)
     values = documents(metrics)
-    columns = ("known frames, quality", "step ahead", "predicted", "its null", "gain")
+    columns = ("known frames, quality", "step ahead", "predicted", "its null", "gain", "what came")
     return Analysis(values, (Table("Quality by step ahead", columns, tuple(rows)),), {"contexts": shown})
 
 
@@ -79,8 +79,10 @@ def finding(analysis: Analysis) -> str:
 
 
 def _of_context(
-    measured: Mapping[str, Measured], made: Sequence[str], still: str, ahead: int, margin: float, seed: int
+    measured: Mapping[str, Measured], made: Sequence[str], fixed: tuple[str, str], ahead: int, margin: float, seed: int
 ) -> dict[str, Metric]:
+    """Args: fixed: the cells of a frame that stands still, and of what came."""
+    still, came = fixed
     steps = range(1, ahead + 1)
     protocols = {f"{name}_{k}": f"{text}, {k} steps ahead" for name, text in PROTOCOLS.items() for k in steps}
     paired = Paired(measured, seed, protocols, tuple(f"direction_{k}" for k in steps))
@@ -93,6 +95,7 @@ def _of_context(
         gains = {cell: _gains(measured, (cell, measure), nulls[cell], ahead) for cell in made}
         for k in steps:
             metrics[f"{quality}_{k}"] = paired.value(made, f"{measure}_{k}")
+            metrics[f"{quality}_came_{k}"] = paired.value([came], f"{measure}_{k}")
             of = [_values(measured, nulls[cell], k) for cell in made]
             metrics[f"{quality}_null_{k}"] = over_seeds([bootstrap(one, seed) for one in of], f"null of {measure}")
             each = [bootstrap(gains[cell][k - 1], seed) for cell in made]
@@ -143,6 +146,7 @@ def _rows(context: int, ahead: int, found: Mapping[str, Metric]) -> list[tuple[s
             said(values[f"{quality}_{k}"]),
             said(values[f"{quality}_null_{k}"]),
             said(values[f"{quality}_gain_{k}"], "+"),
+            said(values[f"{quality}_came_{k}"]),
         )
         for quality in QUALITIES
         if f"{quality}_1" in values

@@ -41,7 +41,12 @@ def test_each_cell_measures_every_held_out_clip_and_every_step(home, tmp_path):
     trained = measured["hybrid-3-0"]["by_clip"]
     steps = {f"{name}_{k}" for name in foretold.PROTOCOLS for k in (1, 2, 3)}
     assert trained.keys() == {*foretold.PROTOCOLS, *steps}
-    assert "direction" not in measured["still-3"]["by_clip"], "what has no conditioning is not read"
+    fixed = measured["still-3"]["by_clip"]
+    assert "direction_3" in fixed
+    assert "told" not in fixed, "what has no conditioning is not read"
+    came = measured["came-3"]["by_clip"]
+    assert set(came["latent"].values()) == {0.0}
+    assert np.mean(list(came["iou"].values())) > np.mean(list(fixed["iou"].values()))
     assert {len(values) for values in trained.values()} == {FEW["heldout"]}
     still, mean = (measured[name]["by_clip"]["latent"] for name in ("still-3", "mean-3"))
     assert still.keys() == trained["latent"].keys()
@@ -54,18 +59,21 @@ def test_each_cell_measures_every_held_out_clip_and_every_step(home, tmp_path):
 
 def test_each_way_is_held_against_the_others_on_the_same_clips():
     plan, sizes = c3.Plan(arms=["hybrid", "vlm_only", "dino_only"]), c3.Sizes.model_validate({**FEW, "context": 7})
-    good = {"latent": 0.5, "direction": 1.0, "iou": 0.8}
+    good = {"latent": 0.5, "direction": 1.0, "iou": 0.8, "told": 0.9, "told_before": 0.7}
     measured = {
         "hybrid-7-0": cell(0, **good),
         "vlm_only-7-0": cell(1, latent=0.9, direction=1.0, iou=0.2),
         "dino_only-7-0": cell(2, latent=0.6, direction=0.4, iou=0.8),
-        **{f"{name}-7": cell(3, latent=1.5, iou=0.7) for name in foretold.BASELINES},
+        **{f"{name}-7": cell(3, latent=1.5, direction=0.2, iou=0.7) for name in foretold.BASELINES},
+        "came-7": cell(4, latent=0.0, direction=0.9, iou=0.9),
     }
     values = c3.analyse(plan, sizes, measured, 0).values
     assert values["hybrid_less_still_latent"].value == pytest.approx(-1.0, abs=0.02)
     assert values["dino_only_less_vlm_only_iou"].low > 0.5
     assert values["hybrid_less_dino_only_direction"].value == pytest.approx(0.6, abs=0.02)
     analysis = c3.analyse(plan, sizes, measured, 0)
+    assert {"hybrid_told", "hybrid_told_before"} <= values.keys()
+    assert "hybrid_less_came_latent" not in values, "a ceiling is no rival"
     assert "From both streams" in c3.finding(plan, analysis)
     assert c3.figures(plan, analysis)["foretold"].startswith(b"\x89PNG")
 
