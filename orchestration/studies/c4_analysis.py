@@ -15,6 +15,7 @@ from models.studies.choosing import by_record, chosen, most_confident, right_of,
 from models.studies.influence import area, gain_of_keeping
 from orchestration.documents import MetricValue
 from orchestration.studies.c4 import CIRCULAR, DRAWS, VERIFIED, Plan, Sizes, named
+from orchestration.studies.paired import documents, over_seeds, said
 from orchestration.studies.study import Analysis, Measured, Table
 
 CONTROLS = ("circular", "own_loss", "peeking", "best")
@@ -60,35 +61,35 @@ def analyse(plan: Plan, sizes: Sizes, measured: Mapping[str, Measured], seed: in
         return Analysis({})
     seeds = [_seed(plan, [measured[named(kind, one)] for kind in kinds]) for one in sizes.seeds]
     ways = {way: [one.choice(way, plan.measure) for one in seeds] for way in SAYS}
-    metrics = {f"{way}_accuracy": _of_seeds([_share(of, seed) for of in found]) for way, found in ways.items()}
+    metrics = {f"{way}_accuracy": _over([_share(of, seed) for of in found]) for way, found in ways.items()}
     for way in (way for way in SAYS if way != "verified"):
         pairs = zip(ways["verified"], ways[way], strict=True)
-        metrics[f"verified_less_{way}"] = _of_seeds(
+        metrics[f"verified_less_{way}"] = _over(
             [paired_difference(*pair, seed, "the chosen future is right", proportion=True) for pair in pairs]
         )
     metrics |= _telling(plan, seeds, seed)
-    values = {name: MetricValue.model_validate(metric.document()) for name, metric in metrics.items()}
+    values = documents(metrics)
     series = {"ways": _ways(metrics, ways), "roc": _roc(plan, seeds), "picked": _picked(plan, seeds)}
-    return Analysis(values, _tables(plan, seeds, metrics, ways), series)
+    return Analysis(values, _tables(plan, seeds, values, ways), series)
 
 
 def finding(plan: Plan, analysis: Analysis) -> str:
     """What the numbers say."""
     if not analysis.values:
         return "Not every cell was measured, so nothing is said."
-    said = {name: _said(value) for name, value in analysis.values.items()}
+    told = {name: said(value) for name, value in analysis.values.items()}
     return (
         f"A future counts as right where its objects overlap the true ones by {plan.right.iou:g} or more in the last "
-        f"frame, which nobody who chooses has seen. The predictor's first draw is right on {said['first_accuracy']} of "
-        f"the clips, the kind of future with the best record on the others on {said['record_accuracy']}, the future "
-        f"nearest in the VLM's tokens to what has come on {said['semantic_accuracy']}, the one nearest in pixels on "
-        f"{said['verified_accuracy']}. Clip by clip, the last less the others is {said['verified_less_first']}, "
-        f"{said['verified_less_record']} and {said['verified_less_semantic']}; in pixels {commonest(analysis)}. Some "
-        f"candidate is right on {said['best_accuracy']}. Within a clip the pixel distance ranks a wrong future behind "
-        f"a right one at {said['within_auc']}, between clips at {said['between_auc']} (chance 0.5). Answering the "
+        f"frame, which nobody who chooses has seen. The predictor's first draw is right on {told['first_accuracy']} of "
+        f"the clips, the kind of future with the best record on the others on {told['record_accuracy']}, the future "
+        f"nearest in the VLM's tokens to what has come on {told['semantic_accuracy']}, the one nearest in pixels on "
+        f"{told['verified_accuracy']}. Clip by clip, the last less the others is {told['verified_less_first']}, "
+        f"{told['verified_less_record']} and {told['verified_less_semantic']}; in pixels {commonest(analysis)}. Some "
+        f"candidate is right on {told['best_accuracy']}. Within a clip the pixel distance ranks a wrong future behind "
+        f"a right one at {told['within_auc']}, between clips at {told['between_auc']} (chance 0.5). Answering the "
         f"{plan.answered.share:.0%} of clips whose first draw verifies best changes accuracy by "
-        f"{said['answered_gain']}. A verifier that trained the predictor would change the verifier's accuracy by "
-        f"{said['circular_flatters']}, one that sees the answer by {said['peeking_flatters']}."
+        f"{told['answered_gain']}. A verifier that trained the predictor would change the verifier's accuracy by "
+        f"{told['circular_flatters']}, one that sees the answer by {told['peeking_flatters']}."
     )
 
 
@@ -102,7 +103,7 @@ def commonest(analysis: Analysis) -> str:
 def _seed(plan: Plan, cells: Sequence[Measured]) -> Seed:
     by_clip = {name: found for cell in cells for name, found in cell["by_clip"].items()}
     tables = {
-        measure: np.array([_floats(by_clip[f"{one}/{measure}"]) for one in plan.candidates]).T
+        measure: np.array([list(by_clip[f"{one}/{measure}"].values()) for one in plan.candidates], float).T
         for measure in {name.split("/", 1)[1] for name in by_clip}
     }
     overlap = tables.pop("iou")
@@ -119,34 +120,26 @@ def _telling(plan: Plan, seeds: Sequence[Seed], seed: int) -> dict[str, Metric]:
         ranked = "chance that a wrong candidate of a clip lies further than a right one"
         found["within_auc"].append(bootstrap(within(scores, one.right), seed, ranked))
         found["semantic_within_auc"].append(bootstrap(within(one.scores["semantic"], one.right), seed, ranked))
-        said = "area under the ROC of first draws, right against wrong ones; DeLong's influences"
-        found["between_auc"].append(bootstrap(area(scores[:, 0], ~first), seed, said))
+        under = "area under the ROC of first draws, right against wrong ones; DeLong's influences"
+        found["between_auc"].append(bootstrap(area(scores[:, 0], ~first), seed, under))
         kept = most_confident(scores[:, 0], plan.answered.share)
-        said = f"accuracy of first draws on the {plan.answered.share:.0%} of clips that verify best, less on all"
-        found["answered_gain"].append(bootstrap(gain_of_keeping(first, kept), seed, said))
+        some = f"accuracy of first draws on the {plan.answered.share:.0%} of clips that verify best, less on all"
+        found["answered_gain"].append(bootstrap(gain_of_keeping(first, kept), seed, some))
         verified = one.choice("verified", plan.measure)
         for way in CONTROLS[:3]:
             pair = one.choice(way, plan.measure), verified
             found[f"{way}_flatters"].append(
                 paired_difference(*pair, seed, "the chosen future is right", proportion=True)
             )
-    return {name: _of_seeds(metrics) for name, metrics in found.items()}
+    return {name: _over(metrics) for name, metrics in found.items()}
+
+
+def _over(metrics: Sequence[Metric]) -> Metric:
+    return over_seeds(metrics, metrics[0].protocol)
 
 
 def _share(right: np.ndarray, seed: int) -> Metric:
     return bootstrap(right, seed, "share of clips whose chosen future is right", proportion=True)
-
-
-def _of_seeds(metrics: Sequence[Metric]) -> Metric:
-    """The mean over seeds, in an interval that holds every seed's; none where one of them is undefined."""
-    said = f"mean of {len(metrics)} seeds, the interval holds each seed's own; {metrics[0].protocol}"
-    fewest = min(metric.n for metric in metrics)
-    values, low, high = ([getattr(metric, end) for metric in metrics] for end in ("value", "low", "high"))
-    if None in values:
-        return Metric(None, None, None, fewest, said)
-    if None in low or None in high:
-        return Metric(float(np.mean(values)), None, None, fewest, said)
-    return Metric(float(np.mean(values)), min(low), max(high), fewest, said)
 
 
 def _ways(metrics: Mapping[str, Metric], ways: Mapping[str, Sequence[np.ndarray]]) -> list[dict[str, Any]]:
@@ -183,14 +176,14 @@ def _roc(plan: Plan, seeds: Sequence[Seed]) -> list[dict[str, Any]]:
 
 
 def _tables(
-    plan: Plan, seeds: Sequence[Seed], metrics: Mapping[str, Metric], ways: Mapping[str, Sequence[np.ndarray]]
+    plan: Plan, seeds: Sequence[Seed], values: Mapping[str, MetricValue], ways: Mapping[str, Sequence[np.ndarray]]
 ) -> tuple[Table, ...]:
     rows = tuple(
         (
             way,
             SAYS[way],
-            _said(metrics[f"{way}_accuracy"]),
-            "" if way == "verified" else _said(metrics[f"verified_less_{way}"], "+"),
+            said(values[f"{way}_accuracy"]),
+            "" if way == "verified" else said(values[f"verified_less_{way}"], "+"),
             ", ".join(f"{right.mean():.3f}" for right in found),
         )
         for way, found in ways.items()
@@ -205,7 +198,7 @@ def _tables(
     for name in sorted(measures):
         accuracy = np.mean([right_of(one.right, chosen(one.scores[name])).mean() for one in seeds])
         ranks = [within(one.scores[name], one.right) for one in seeds]
-        found = _of_seeds([bootstrap(some) for some in ranks]).value
+        found = _over([bootstrap(some) for some in ranks]).value
         inside = "undefined" if found is None else f"{found:.3f}"
         telling.append((name, f"{accuracy:.3f}", inside, "decides" if name == plan.measure else ""))
     return (
@@ -213,15 +206,3 @@ def _tables(
         Table("The candidates, mean over seeds", ("candidate", "right", "chosen in pixels"), tuple(made)),
         Table("The measures that verify", ("measure", "accuracy", "area within a clip", ""), tuple(telling)),
     )
-
-
-def _floats(by_clip: Mapping[str, float | None]) -> list[float]:
-    return [float("nan") if value is None else value for value in by_clip.values()]
-
-
-def _said(metric: Metric | MetricValue, sign: str = "") -> str:
-    if metric.value is None:
-        return "undefined"
-    if metric.low is None or metric.high is None:
-        return f"{metric.value:{sign}.3f}"
-    return f"{metric.value:{sign}.3f} ({metric.low:{sign}.3f} .. {metric.high:{sign}.3f})"

@@ -24,6 +24,7 @@ from orchestration.stages.inputs import Inputs
 from orchestration.stages.measures import NO_OBJECTS, segmenter
 from orchestration.stages.prediction import ContextInputs
 from orchestration.stages.training import checkpoint
+from orchestration.studies.c2_bench import by_clip
 from orchestration.studies.c4 import CIRCULAR, DRAWS, VERIFIED
 from orchestration.studies.study import Bench, Cell, Measured
 
@@ -64,7 +65,7 @@ def _draws(settings: Settings, bench: Bench) -> Measured:
         kept[name] = frames[:, context:]
         bench.reporter(f"{name} judged", len(found) // 3, len(made), {})
     write_durably(bench.folder / FUTURES, save({name: np.ascontiguousarray(clips) for name, clips in kept.items()}))
-    said = {"by_clip": _by_clip(ids, found), "numbers": _means(found)}
+    said = {"by_clip": by_clip(ids, found), "numbers": _means(found)}
     return {"standin": fresh.job.profile.standins, "arrived": come, **said}
 
 
@@ -85,7 +86,7 @@ def _verified(settings: Settings, bench: Bench) -> Measured:
     true, made = _before(futures, come)
     apart = distances(measures, true, true, made, progress=bench.reporter)
     found = {f"{name}/{measure}": of for measure, one in apart.items() for name, of in one.wrong.items()}
-    return {"standin": bench.job.profile.standins, "by_clip": _by_clip(ids, found), "numbers": _means(found)}
+    return {"standin": bench.job.profile.standins, "by_clip": by_clip(ids, found), "numbers": _means(found)}
 
 
 def _circular(settings: Settings, bench: Bench) -> Measured:
@@ -99,7 +100,7 @@ def _circular(settings: Settings, bench: Bench) -> Measured:
     answer = answers.pop("true")
     [peeked] = distances(measure, answer, answer, answers, progress=bench.reporter).values()
     found |= {f"{name}/answer": of for name, of in peeked.wrong.items()}
-    return {"standin": bench.job.profile.standins, "by_clip": _by_clip(ids, found), "numbers": _means(found)}
+    return {"standin": bench.job.profile.standins, "by_clip": by_clip(ids, found), "numbers": _means(found)}
 
 
 def _predictor(inputs: Inputs) -> Trained:
@@ -153,13 +154,6 @@ def _before(futures: Values, come: int) -> tuple[np.ndarray, Values]:
     """The true frames that have come, and the candidates' in their place."""
     some = {name: np.ascontiguousarray(frames[:, :come]) for name, frames in futures.items()}
     return some.pop("true"), some
-
-
-def _by_clip(ids: list[str], found: Values) -> dict[str, dict[str, float | None]]:
-    return {
-        name: {clip: float(value) if np.isfinite(value) else None for clip, value in zip(ids, values, strict=True)}
-        for name, values in found.items()
-    }
 
 
 def _means(found: Values) -> dict[str, float]:

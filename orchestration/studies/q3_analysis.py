@@ -8,6 +8,7 @@ import numpy as np
 from models.evaluation.metric import Metric, bootstrap, paired_difference
 from models.studies.influence import slope
 from orchestration.documents import MetricValue
+from orchestration.studies.paired import documents
 from orchestration.studies.q3 import FEATURES, Plan, Sizes, drawn
 from orchestration.studies.study import Analysis, Measured, Table
 
@@ -47,7 +48,7 @@ class Results:
         found = [cell["by_clip"][measure] for cell in self.cells[name]]
         if any(list(one) != list(found[0]) for one in found):
             raise ValueError(f"q3: the seeds of {name} saw other clips; measure its cells again")
-        return np.mean([_floats(one) for one in found], axis=0)
+        return np.mean([np.array(list(one.values()), float) for one in found], axis=0)
 
     def seeds(self, name: str, measure: str) -> list[float]:
         """The mean over clips under each seed."""
@@ -68,8 +69,7 @@ def analyse(plan: Plan, sizes: Sizes, measured: Mapping[str, Measured], seed: in
         for measure, said in OUTPUT.items()
     }
     metrics |= _contrasts(results, plan.motion.share, seed)
-    values = {name: MetricValue.model_validate(metric.document()) for name, metric in metrics.items()}
-    return Analysis(values, _tables(results, metrics), _series(results, metrics))
+    return Analysis(documents(metrics), _tables(results, metrics), _series(results, metrics))
 
 
 def finding(analysis: Analysis) -> str:
@@ -93,7 +93,7 @@ def finding(analysis: Analysis) -> str:
 def _tokens(measured: Mapping[str, Measured], seed: int) -> dict[str, Metric]:
     if FEATURES not in measured:
         return {}
-    by_clip = {name: np.array(_floats(of), float) for name, of in measured[FEATURES]["by_clip"].items()}
+    by_clip = {name: np.array(list(of.values()), float) for name, of in measured[FEATURES]["by_clip"].items()}
     found = {name: bootstrap(of, seed, TOKENS[name.split("_", 1)[1]]) for name, of in by_clip.items()}
     for kind, said in TOKENS.items():
         both = by_clip[f"dinov2_{kind}"], by_clip[f"qwen_{kind}"]
@@ -177,10 +177,6 @@ def _series(results: Results, metrics: Mapping[str, Metric]) -> dict[str, Any]:
             "slope": _ends(metrics["interaction_flicker"]),
         }
     return series
-
-
-def _floats(by_clip: Mapping[str, float | None]) -> list[float]:
-    return [float("nan") if value is None else value for value in by_clip.values()]
 
 
 def _ends(metric: Metric) -> dict[str, float | None]:
