@@ -11,6 +11,7 @@ import numpy as np
 
 from models.evaluation.metric import Metric, bootstrap, paired_difference
 from orchestration.studies.c2 import named
+from orchestration.studies.paired import over_seeds
 from orchestration.studies.study import Measured
 
 Variant = tuple[str, str]
@@ -46,7 +47,7 @@ class Results:
 
     def value(self, variant: Variant, error: str) -> Metric:
         """Its error on held-out clips."""
-        return _of_seeds(self.values(variant, error), PROTOCOLS[error])
+        return over_seeds(self.values(variant, error), PROTOCOLS[error])
 
     def values(self, variant: Variant, error: str) -> list[Metric]:
         """The same of each seed by itself."""
@@ -55,7 +56,7 @@ class Results:
 
     def difference(self, first: Variant, second: Variant, error: str) -> Metric:
         """The first's error less the second's, of equal seeds on equal clips."""
-        return _of_seeds(self.by_seed(first, second, error), f"paired over clips: {PROTOCOLS[error]}")
+        return over_seeds(self.by_seed(first, second, error), f"paired over clips: {PROTOCOLS[error]}")
 
     def by_seed(self, first: Variant, second: Variant, error: str) -> list[Metric]:
         """The same of each seed by itself."""
@@ -70,7 +71,7 @@ class Results:
         for seed in self.seeds:
             own, other = (self._by_clip(variant, seed, name) for name in ("latent", "latent_shuffled"))
             found.append(self._paired(own, other, "latent"))
-        return _of_seeds(found, f"paired over clips: {PROTOCOLS['latent']}")
+        return over_seeds(found, f"paired over clips: {PROTOCOLS['latent']}")
 
     def number(self, variant: Variant, name: str) -> float:
         """The mean over seeds of a number that has no clips."""
@@ -94,15 +95,3 @@ class Results:
 
     def _by_clip(self, variant: Variant, seed: int, error: str) -> dict[str, float | None]:
         return self._cell(variant, seed)["by_clip"][error]
-
-
-def _of_seeds(metrics: Sequence[Metric], protocol: str) -> Metric:
-    """The mean over seeds; none where one of them is undefined."""
-    values, low, high = ([getattr(metric, end) for metric in metrics] for end in ("value", "low", "high"))
-    said = f"mean of {len(metrics)} seeds, the interval holds each seed's own; {protocol}"
-    n = min(metric.n for metric in metrics)
-    if None in values:
-        return Metric(None, None, None, n, said)
-    if None in low or None in high:
-        return Metric(float(np.mean(values)), None, None, n, said)
-    return Metric(float(np.mean(values)), min(low), max(high), n, said)
