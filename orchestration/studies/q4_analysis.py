@@ -43,7 +43,7 @@ def analyse(plan: Plan, sizes: Sizes, measured: Mapping[str, Measured], seed: in
             needed = _needed(curve, drawn, target, clips)
             metrics[f"clips_{gate}_{name}"] = needed
             costs = _costs(needed.value, plan, sizes, measured)
-            rows.append((f"Phase {gate}, {name}", f"{target:.3f}", _clips(needed, curve, target), *costs))
+            rows.append((f"Phase {gate}, {name}", f"{target:.3f}", _clips(needed, curve, sizes.clips[0]), *costs))
     columns = ("gate and error", "target", "clips needed (95%)", "storage, GB", "machine-hours")
     table = Table("Where the curve meets each target", columns, tuple(rows))
     return Analysis(documents(metrics), (_sizes_table(sizes, measured, measures, seed), table), {"curves": curves})
@@ -58,7 +58,11 @@ def finding(plan: Plan, analysis: Analysis) -> str:
             needed = values.get(f"clips_{gate}_{name}")
             if short is None or needed is None:
                 continue
-            reached = f"meets it at {needed.value:,.0f} clips" if needed.value is not None else "levels off before it"
+            reached = (
+                f"meets it at {_about(analysis, needed.value)} clips"
+                if needed.value is not None
+                else "levels off before it"
+            )
             sentences.append(
                 f"Phase {gate}'s {name}: the curve {reached}; at {plan.clips_asked.at:,} clips its error is "
                 f"{said(short, '+')} from the target."
@@ -69,6 +73,11 @@ def finding(plan: Plan, analysis: Analysis) -> str:
                 f"The last step up in clips changed the error of {name} by {said(values[f'doubling_{name}'], '+')}."
             )
     return " ".join(sentences) or "Nothing was measured with every seed at every number of clips."
+
+
+def _about(analysis: Analysis, clips: float) -> str:
+    fewest = int(analysis.tables[0].rows[0][0].replace(",", ""))
+    return f"fewer than {fewest}" if clips < fewest else f"{clips:,.0f}"
 
 
 def _trained(sizes: Sizes) -> list[str]:
@@ -115,9 +124,12 @@ def _needed(curve: Curve, drawn: Sequence[Curve], target: float, n: int) -> Metr
     )
 
 
-def _clips(needed: Metric, curve: Curve, target: float) -> str:
+def _clips(needed: Metric, curve: Curve, fewest: int) -> str:
+    """In words; below the fewest clips that were trained on a curve is not read."""
     if needed.value is None:
         return f"not reached: it levels off at {curve.floor:.3f}"
+    if needed.value < fewest:
+        return f"fewer than {fewest}"
     ends = [f"{end:,.0f}" if end is not None else "not reached" for end in (needed.low, needed.high)]
     return f"{needed.value:,.0f} ({ends[0]} .. {ends[1]})"
 
