@@ -18,8 +18,8 @@ NAMES = {
     "mobile_sam": "MobileSAM",
 }
 STANDINS = (
-    "The models here are small ones of the real classes, trained on generated clips. What they show is that the audit "
-    "works; it says nothing of Qwen2.5-VL, DINOv2 or LTX-Video."
+    "The models here are small ones of the real classes, trained on generated clips. What they show is that the method "
+    "works; they say nothing of Qwen2.5-VL, DINOv2 or LTX-Video."
 )
 
 
