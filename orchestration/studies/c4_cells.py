@@ -4,6 +4,7 @@ The last frame is the answer. Whoever chooses sees the context and the frames th
 looks further, and says so.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def measure(cell: Cell, bench: Bench) -> Measured:
 
     Raises:
         CircularityError: a network that verifies took part in the training.
-        JobError: clips whose objects nothing outlines, or too few foretold frames.
+        JobError: clips whose objects nothing outlines, or the network that verifies; too few foretold frames.
     """
     settings: Settings = dict(cell.settings)
     return {DRAWS: _draws, VERIFIED: _verified, CIRCULAR: _circular}[settings["kind"]](settings, bench)
@@ -48,6 +49,7 @@ def _draws(settings: Settings, bench: Bench) -> Measured:
     """Every candidate's frames, kept; how well each has the objects in the last frame, and what the VLM sees of it."""
     fresh = Inputs(bench.inputs.job)  # with a generator that has no adapters yet
     trained, ids = _predictor(fresh), fresh.ids("heldout")[: settings["clips"]]
+    _judged_by_another(fresh, ids, bench.sizes.networks)
     context = trained.horizon.context
     come = _arrived(trained.horizon, settings["arrived"])
     made = _candidates(settings, bench, fresh, trained, ids)
@@ -115,6 +117,15 @@ def _arrived(horizon: Horizon, share: float) -> int:
     if horizon.ahead < 2:
         raise JobError(f"c4: {horizon.ahead} foretold frame; two are needed, one to verify and one to be judged by")
     return min(max(1, round(share * horizon.ahead)), horizon.ahead - 1)
+
+
+def _judged_by_another(inputs: Inputs, ids: list[str], networks: Sequence[str]) -> None:
+    """No network may both verify and say what is right: where boxes tell of objects, MobileSAM outlines them."""
+    if inputs.shards.outlined(ids) == "boxes" and "mobile_sam" in networks:
+        raise JobError(
+            "c4: mobile_sam outlines the objects of clips with boxes, so it says what is right and may not verify; "
+            "take it out of `networks` in config/experiments/c4.yaml"
+        )
 
 
 def _outlined(inputs: Inputs, ids: list[str], true: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ def accuracy(ways: Sequence[Mapping[str, Any]]) -> bytes:
         colour = COLOURS.get(way["way"], palette.BASELINE)
         hatch = "///" if way["control"] else None
         axes.bar(x, way["value"], 0.62, color=colour, alpha=0.5 if way["control"] else 0.9, hatch=hatch, linewidth=0)
-        axes.plot([x] * len(way["seeds"]), way["seeds"], "_", color=palette.PAPER, markersize=9, markeredgewidth=1.2)
+        axes.plot([x] * len(way["seeds"]), way["seeds"], "_", color=palette.INK, markersize=9, markeredgewidth=1.2)
         if way["low"] is not None:
             axes.plot([x, x], [way["low"], way["high"]], color=palette.INK, linewidth=1.2)
     axes.set_xticks(range(len(ways)), [str(WORDS.get(way["way"], way["way"])) for way in ways])

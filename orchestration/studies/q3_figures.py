@@ -36,7 +36,8 @@ def flicker_and_motion(arms: Mapping[str, Any]) -> bytes:
             if end["low"] is not None:
                 line = [end["low"], end["high"]], [other["value"]] * 2
                 axes.plot(*(line if end is x else line[::-1]), color=COLOURS[name], linewidth=1.4, alpha=0.6)
-        axes.plot(x["value"], y["value"], "s" if name in DASHED else "o", color=COLOURS[name], label=arm["says"])
+        marker = "s" if name in DASHED else "o"
+        axes.plot(x["value"], y["value"], marker, color=COLOURS[name], label=arm["says"], clip_on=False)
     axes.set_xlabel("motion of all other places, levels of 255 (→ more)")
     axes.set_ylabel("flicker of still places, levels (↓ steadier)")
     axes.set_ylim(bottom=0)
@@ -55,7 +56,8 @@ def by_frame(arms: Mapping[str, Any]) -> bytes:
         values = [float("nan") if value is None else value for value in arm["by_step"]]
         steps = max(steps, len(values))
         style = "--" if name in DASHED else "-"
-        axes.plot(range(2, len(values) + 2), values, style, color=COLOURS[name], linewidth=1.4, label=arm["says"])
+        told = {"color": COLOURS[name], "label": arm["says"], "linewidth": 1.4}
+        axes.plot(range(2, len(values) + 2), values, style, clip_on=False, **told)  # the true clip's line lies at 0
     axes.set_xticks(range(2, steps + 2))
     axes.set_xlabel("frame, against the one before")
     axes.set_ylabel("flicker of still places, levels")

@@ -79,6 +79,13 @@ def test_a_network_that_trained_the_predictor_verifies_nothing(world, tmp_path):
         c4.measure(cell, bench)
 
 
+def test_a_network_that_says_what_is_right_verifies_nothing(world, tmp_path, monkeypatch):
+    monkeypatch.setattr("models.data.shards.ClipShards.outlined", lambda *_: "boxes")
+    sizes, cell = SIZES.model_copy(update={"networks": ["lpips_vgg", "mobile_sam"]}), c4.cells(PLAN, SIZES)[0]
+    with pytest.raises(JobError, match="says what is right and may not verify"):
+        c4.measure(cell, small.bench(world["job"], tmp_path, cell, {}, sizes))
+
+
 def test_one_foretold_frame_leaves_nothing_to_verify_and_is_refused(world):
     horizon = ContextInputs(world["job"]).horizon
     assert c4_cells._arrived(horizon, 0.5) == 1
