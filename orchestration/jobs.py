@@ -40,7 +40,7 @@ _AUDITS = (
     *(f"models/{part}" for part in ("frozen.py", "data", "encoders")),
     *(f"models/evaluation/{part}.py" for part in ("boxes", "cka", "detection", "localisation", "metric")),
     *(f"{_STAGES}/{part}.py" for part in ("inputs", "premise", "premise_cells", "premise_tokens")),
-    *(f"orchestration/experiments/{part}.py" for part in ("declaration", "documents", "premise", "words")),
+    *(f"orchestration/experiments/{part}.py" for part in ("decision", "declaration", "documents", "premise", "words")),
 )
 _FORETELLS = (
     *_TRAINS,
@@ -49,7 +49,7 @@ _FORETELLS = (
     "orchestration/prediction/verification.py",
     f"{_STAGES}/prediction.py",
 )
-_STUDIES = ("orchestration/studies", "orchestration/experiments/premise.py", "models/evaluation/metric.py")
+_STUDIES = ("orchestration/studies", "orchestration/experiments/decision.py", "models/evaluation/metric.py")
 _SOURCES = {EVALUATE: _JUDGES, PREMISE: _AUDITS, PREDICTOR: _FORETELLS}
 _RECIPES = {EVALUATE: ("evaluation",), PREDICTOR: ("prediction", "evaluation")}
 """Sections of the profile that say how a stage works; of a phase, its own."""

@@ -8,6 +8,7 @@ from orchestration.home import Home
 from orchestration.jobs import PREMISE
 from orchestration.plan.programme import load as programme
 from orchestration.record.opened import decisions, experiments
+from orchestration.terminal import wide
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,13 +17,11 @@ if TYPE_CHECKING:
 def print_summary(home: Home, seconds: Mapping[str, float], made: Mapping[str, bool]) -> None:
     """Print all of it."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     from orchestration.gates.board import criteria_table
 
-    console = Console(highlight=False)
-    console = console if console.is_terminal else Console(highlight=False, width=120)
+    console = wide()
     table = Table(
         "stage", "time", "", box=box.SIMPLE_HEAD, pad_edge=False, title="Time of each stage", title_justify="left"
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from orchestration.display import clock
+from orchestration.terminal import wide
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -13,10 +14,8 @@ SHOWN_FORECASTS = 8
 
 def print_budget(found: Mapping[str, Any]) -> None:
     """Print all of it, for 100 columns."""
-    from rich.console import Console
 
-    console = Console(highlight=False)
-    console = console if console.is_terminal else Console(highlight=False, width=120)
+    console = wide()
     console.print(_hours(found))
     warning = found["warning"]
     if warning["passed"]:

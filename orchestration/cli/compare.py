@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from orchestration.home import Home
+from orchestration.terminal import wide
 
 LABELS = {"temporal_lpips_variance_dynamic": "dynamic degree"}
 
@@ -21,12 +22,10 @@ def compared(home: Home, data: str, first: str, second: str) -> dict[str, Any]:
 def show(found: dict[str, Any]) -> None:
     """The comparison as a table of at most 100 columns; below it, in words, what was not compared and why."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
-    console = console if console.is_terminal else Console(highlight=False, width=100)
+    console = wide(100)
     first, second = found["first"], found["second"]
     table = Table(
         title=f"A = {_name(first)}\nB = {_name(second)}",

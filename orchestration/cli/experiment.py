@@ -11,6 +11,7 @@ from orchestration.cli import study
 from orchestration.cli.exits import exits, print_json
 from orchestration.home import Home
 from orchestration.studies import declared
+from orchestration.terminal import print_decision, wide
 
 if TYPE_CHECKING:
     from orchestration.experiments.documents import ExperimentDecision, PremiseDocument
@@ -118,13 +119,11 @@ def _date(text: str | None) -> dt.date | None:
 
 def _print(measured: PremiseDocument, decision: ExperimentDecision) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
-    from orchestration.experiments.words import NAMES, STANDINS
+    from orchestration.experiments.words import NAMES
 
-    console = Console(highlight=False)
-    console = console if console.is_terminal else Console(highlight=False, width=120)
+    console = wide()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Q2: the detection probe", title_justify="left")
     for column in ("read in", "weights", "Box IoU", "95% interval", "mAP@0.5", "95% interval", "clips"):
         table.add_column(column, justify="left" if column in ("read in", "weights") else "right", no_wrap=True)
@@ -141,12 +140,7 @@ def _print(measured: PremiseDocument, decision: ExperimentDecision) -> None:
         p = "-" if one.p is None else f"{one.p:.3f}"
         table.add_row(one.form, str(one.n), *_cells(one.cka), nulls[0], p, nulls[1])
     console.print(table)
-    for claim in decision.claims:
-        section = claim.section if claim.section == "house" else f"§{claim.section}"
-        console.print(f"[bold]{claim.outcome}[/]  {claim.says} ({section}): {claim.why}")
-    console.print(f"\n{decision.finding}")
-    if measured.standins:
-        console.print(f"[bold]Made with stand-ins.[/] {STANDINS}")
+    print_decision(console, measured, decision)
 
 
 def _cells(metric: Any) -> tuple[str, str]:

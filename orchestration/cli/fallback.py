@@ -8,6 +8,7 @@ import typer
 
 from orchestration.cli.exits import exits, print_json
 from orchestration.home import Home
+from orchestration.terminal import wide
 
 
 def fallback(
@@ -37,11 +38,9 @@ def fallback(
     if as_json:
         print_json(found.document())
         return
-    from rich.console import Console
 
     from orchestration.gates.board import fallback_table
 
-    console = Console(highlight=False)
-    console = console if console.is_terminal else Console(highlight=False, width=120)
+    console = wide()
     console.print(fallback_table(found))
     console.print(f"Written to {path}")

@@ -11,10 +11,10 @@ import typer
 
 from orchestration.cli.exits import exits, print_json
 from orchestration.home import Home
+from orchestration.terminal import wide
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
-    from rich.console import Console
 
     from orchestration.documents import Decision, Evaluation, Phase
     from orchestration.record.decisions import DecisionLog
@@ -58,7 +58,7 @@ def _show_overall(data: str, as_json: bool) -> None:
     if as_json:
         print_json(judged.document())
     else:
-        _console().print(overall_table(judged))
+        wide().print(overall_table(judged))
 
 
 def _show_phase(phase: int, data: str, as_json: bool) -> None:
@@ -307,7 +307,7 @@ def _show(decision: Decision, as_json: bool) -> None:
     if as_json:
         print_json(decision.document())
     else:
-        _console().print(criteria_table(decision, load()))
+        wide().print(criteria_table(decision, load()))
 
 
 def _print_log(entries: list[dict[str, Any]]) -> None:
@@ -329,12 +329,4 @@ def _print_log(entries: list[dict[str, Any]]) -> None:
             what, by, why = f"override {document['until'] or ''}".strip(), document["by"], document["why"]
         # A person's words are not rich's markup: a bracket in a reason must not be what the log breaks on.
         table.add_row(at, str(entry["phase"]), entry["data"] or "-", what, Text(by), Text(why))
-    _console().print(table)
-
-
-def _console() -> Console:
-    """As wide as the terminal; in a pipe, wide enough for the board."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=120)
+    wide().print(table)

@@ -8,6 +8,7 @@ import typer
 
 from orchestration.cli.exits import exits, print_json
 from orchestration.home import Home
+from orchestration.terminal import wide
 
 if TYPE_CHECKING:
     from orchestration.gates.clearance import Clearance
@@ -129,14 +130,12 @@ def _untold(home: Home, log: DecisionLog) -> list[dict[str, Any]]:
 
 def _print(found: dict[str, Any]) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     from orchestration.gates.board import STYLE
     from orchestration.plan import outlook
 
-    console = Console(highlight=False)
-    console = console if console.is_terminal else Console(highlight=False, width=100)
+    console = wide(100)
     title = f"{found['data']} in {found['home']}"
     table = Table(
         "phase",

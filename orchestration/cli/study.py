@@ -8,6 +8,7 @@ import typer
 
 from orchestration.cli.exits import exits, print_json
 from orchestration.home import Home
+from orchestration.terminal import print_decision, wide
 
 if TYPE_CHECKING:
     from orchestration.experiments.documents import ExperimentDecision
@@ -157,13 +158,9 @@ def _run(declared: StudyDeclaration, profile: str, name: str, data: str, as_json
 
 def _print(measured: StudyDocument, decision: ExperimentDecision) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
-    from orchestration.experiments.words import STANDINS
-
-    console = Console(highlight=False)
-    console = console if console.is_terminal else Console(highlight=False, width=120)
+    console = wide()
     for one in measured.tables:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=one.title, title_justify="left")
         for number, column in enumerate(one.columns):
@@ -171,9 +168,4 @@ def _print(measured: StudyDocument, decision: ExperimentDecision) -> None:
         for row in one.rows:
             table.add_row(*row)
         console.print(table)
-    for claim in decision.claims:
-        section = claim.section if claim.section == "house" else f"§{claim.section}"
-        console.print(f"[bold]{claim.outcome}[/]  {claim.says} ({section}): {claim.why}")
-    console.print(f"\n{decision.finding}")
-    if measured.standins:
-        console.print(f"[bold]Made with stand-ins.[/] {STANDINS}")
+    print_decision(console, measured, decision)

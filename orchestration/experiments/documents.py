@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import Field, JsonValue, NonNegativeInt, ValidationError
 
@@ -13,7 +13,10 @@ from orchestration.experiments.declaration import Encoder
 
 Form = Literal["unbiased", "biased"]
 Outcome = Literal["holds", "fails", "open"]
-PremiseVerdict = Literal["stands", "falls", "open"]
+Verdict = Literal["stands", "falls", "open"]
+
+
+M = TypeVar("M", bound="Measurement")
 
 
 class Reading(Document):
@@ -60,19 +63,28 @@ class Alignment(Document):
     """Independent Gaussians of the proposal's widths."""
 
 
-class PremiseDocument(Document):
-    """What one audit measured, with all that it was measured on."""
+class Measurement(Document):
+    """What every experiment's document says of what it was measured on."""
 
-    schema_: Literal["foresight.premise/1"] = Field(alias="schema")
     declaration_sha256: str
     profile: str = Field(min_length=1)
     standins: bool
-    """Whether any of the weights that the rule judges is a stand-in."""
+    """Whether any of the weights that its rule rests on is a stand-in."""
     dataset: str
     data_version: str
     code_commit: str
     weights: dict[str, str]
     runs: dict[str, str]
+
+    @property
+    def sha256(self) -> str:
+        return sha256(self.document())
+
+
+class PremiseDocument(Measurement):
+    """What one audit measured, with all that it was measured on."""
+
+    schema_: Literal["foresight.premise/1"] = Field(alias="schema")
     n_train: NonNegativeInt
     n_clips: NonNegativeInt
     frames: NonNegativeInt
@@ -83,10 +95,6 @@ class PremiseDocument(Document):
     """Empty where no clip has masks, so that no box is known."""
     differences: tuple[Difference, ...]
     alignment: tuple[Alignment, ...]
-
-    @property
-    def sha256(self) -> str:
-        return sha256(self.document())
 
     def difference(self, first: str, second: str) -> Difference | None:
         """The first less the second, where it was measured."""
@@ -112,7 +120,7 @@ class ExperimentDecision(Document):
 
     schema_: Literal["foresight.experiment_decision/1"] = Field(alias="schema")
     experiment: str
-    verdict: PremiseVerdict
+    verdict: Verdict
     claims: tuple[Claim, ...]
     finding: str
     pins: dict[str, JsonValue]
@@ -128,15 +136,23 @@ def read_premise(path: Path) -> PremiseDocument:
     Raises:
         DocumentError: it is not there, or is no such document.
     """
+    return read_measured(path, PremiseDocument, "premise")
+
+
+def read_measured(path: Path, kind: type[M], experiment: str) -> M:
+    """What an experiment measured, in a file.
+
+    Raises:
+        DocumentError: it is not there, or is no such document.
+    """
+    remedy = f"`foresight experiment {experiment}`"
     try:
-        return PremiseDocument.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        return kind.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
-        raise DocumentError(
-            f"{path}: cannot be read ({error.strerror}); `foresight experiment premise` makes it"
-        ) from None
+        raise DocumentError(f"{path}: cannot be read ({error.strerror}); {remedy} makes it") from None
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
-        raise DocumentError(f"{path}: {key}: {first['msg']}; remove it, `foresight experiment premise` again") from None
+        raise DocumentError(f"{path}: {key}: {first['msg']}; remove it, {remedy} again") from None
     except ValueError as error:
-        raise DocumentError(f"{path}: not JSON ({error}); remove it, `foresight experiment premise` again") from None
+        raise DocumentError(f"{path}: not JSON ({error}); remove it, {remedy} again") from None

@@ -10,14 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orchestration.documents import MetricValue
+from orchestration.experiments.decision import decided, untrusted, verdict_of
 from orchestration.experiments.declaration import PremiseDeclaration
-from orchestration.experiments.documents import (
-    Claim,
-    ExperimentDecision,
-    Outcome,
-    PremiseDocument,
-    PremiseVerdict,
-)
+from orchestration.experiments.documents import Claim, ExperimentDecision, Outcome, PremiseDocument
 from orchestration.experiments.words import NAMES, finding
 
 Judged = tuple[Outcome, str]
@@ -32,7 +27,7 @@ def decide(
         standins_decide: the profiles in which stand-ins may decide (config/programme.yaml); elsewhere they leave every
             claim open, whatever they measured.
     """
-    untrusted = _untrusted(declaration, measured, standins_decide)
+    closed = untrusted(declaration.sha256, measured, standins_decide)
     rule = declaration.rule
     parts = (
         ("lacks_place", "The VLM does not say where things are", rule.lacks_place.section, _lacks_place),
@@ -41,44 +36,10 @@ def decide(
     )
     claims = []
     for name, says, section, judge in parts:
-        outcome, why = ("open", untrusted) if untrusted else judge(declaration, measured)
+        outcome, why = ("open", closed) if closed else judge(declaration, measured)
         claims.append(Claim(claim=name, says=says, section=section, outcome=outcome, why=why))
     verdict = verdict_of([claim.outcome for claim in claims])
-    return ExperimentDecision(
-        schema="foresight.experiment_decision/1",  # pyright: ignore[reportCallIssue]
-        experiment=declaration.name,
-        verdict=verdict,
-        claims=tuple(claims),
-        finding=finding(declaration, measured, verdict),
-        pins={
-            "profile": measured.profile,
-            "standins": measured.standins,
-            "dataset": measured.dataset,
-            "data_version": measured.data_version,
-            "code_commit": measured.code_commit,
-            "weights": dict(measured.weights),
-            "declaration_sha256": declaration.sha256,
-            "document_sha256": measured.sha256,
-        },
-    )
-
-
-def verdict_of(outcomes: Sequence[Outcome]) -> PremiseVerdict:
-    """One claim that fails brings it down; all must hold for it to stand."""
-    if "fails" in outcomes:
-        return "falls"
-    return "stands" if outcomes and set(outcomes) == {"holds"} else "open"
-
-
-def _untrusted(
-    declaration: PremiseDeclaration, measured: PremiseDocument, standins_decide: Sequence[str]
-) -> str | None:
-    """Why nothing in this audit may decide, if so."""
-    if measured.declaration_sha256 != declaration.sha256:
-        return "measured under another declaration; run the audit again"
-    if measured.standins and measured.profile not in standins_decide:
-        return f"made with stand-ins, which decide nothing of profile {measured.profile}"
-    return None
+    return decided(declaration.name, declaration.sha256, measured, claims, finding(declaration, measured, verdict))
 
 
 def _lacks_place(declaration: PremiseDeclaration, measured: PremiseDocument) -> Judged:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from orchestration.experiments.decision import verdict_said
 from orchestration.experiments.declaration import PremiseDeclaration
-from orchestration.experiments.documents import PremiseDocument, PremiseVerdict
+from orchestration.experiments.documents import PremiseDocument, Verdict
 
-VERDICTS = {
+VERDICTS: dict[Verdict, str] = {
     "stands": "the premise of the pivot stands",
     "falls": "the premise of the pivot falls",
     "open": "whether the premise of the pivot stands is open",
@@ -23,17 +24,15 @@ STANDINS = (
 )
 
 
-def finding(declaration: PremiseDeclaration, measured: PremiseDocument, verdict: PremiseVerdict) -> str:
+def finding(declaration: PremiseDeclaration, measured: PremiseDocument, verdict: Verdict) -> str:
     """One paragraph. What was not measured is not mentioned as if it had been."""
     return " ".join(
-        [verdict_said(measured, verdict), *_localisation(declaration, measured), *_alignment(declaration, measured)]
+        [
+            verdict_said(VERDICTS, measured, verdict),
+            *_localisation(declaration, measured),
+            *_alignment(declaration, measured),
+        ]
     )
-
-
-def verdict_said(measured: PremiseDocument, verdict: PremiseVerdict) -> str:
-    """The verdict as a sentence, of stand-ins where it is theirs."""
-    said = f"for these stand-ins {VERDICTS[verdict]}." if measured.standins else f"{VERDICTS[verdict]}."
-    return said[0].upper() + said[1:]
 
 
 def _localisation(declaration: PremiseDeclaration, measured: PremiseDocument) -> list[str]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orchestration.documents import MetricValue
-from orchestration.experiments.documents import Claim, ExperimentDecision, Outcome, PremiseVerdict
-from orchestration.experiments.premise import verdict_of
+from orchestration.experiments.decision import decided, untrusted, verdict_of, verdict_said
+from orchestration.experiments.documents import Claim, ExperimentDecision, Outcome, Verdict
 from orchestration.studies.declaration import ClaimRule, StudyDeclaration
 from orchestration.studies.documents import StudyDocument
 
-VERDICTS = {
+VERDICTS: dict[Verdict, str] = {
     "stands": "the hypothesis stands",
     "falls": "the hypothesis falls",
     "open": "whether the hypothesis stands is open",
@@ -30,30 +30,14 @@ def decide(
         standins_decide: the profiles in which stand-ins may decide (config/programme.yaml); elsewhere they leave every
             claim open, whatever they measured.
     """
-    untrusted = _untrusted(declaration, measured, standins_decide)
+    closed = untrusted(declaration.sha256, measured, standins_decide)
     claims = []
     for rule in declaration.rule:
         value = measured.values.get(rule.value)
-        outcome, why = ("open", untrusted) if untrusted else judge(rule, value, declaration.min_clips.at)
+        outcome, why = ("open", closed) if closed else judge(rule, value, declaration.min_clips.at)
         claims.append(Claim(claim=rule.claim, says=rule.says, section=rule.section, outcome=outcome, why=why))
-    verdict = verdict_of([claim.outcome for claim in claims])
-    return ExperimentDecision(
-        schema="foresight.experiment_decision/1",  # pyright: ignore[reportCallIssue]
-        experiment=declaration.name,
-        verdict=verdict,
-        claims=tuple(claims),
-        finding=f"{verdict_said(measured, verdict)} {measured.finding}",
-        pins={
-            "profile": measured.profile,
-            "standins": measured.standins,
-            "dataset": measured.dataset,
-            "data_version": measured.data_version,
-            "code_commit": measured.code_commit,
-            "weights": dict(measured.weights),
-            "declaration_sha256": declaration.sha256,
-            "document_sha256": measured.sha256,
-        },
-    )
+    said = verdict_said(VERDICTS, measured, verdict_of([claim.outcome for claim in claims]))
+    return decided(declaration.name, declaration.sha256, measured, claims, f"{said} {measured.finding}")
 
 
 def judge(rule: ClaimRule, value: MetricValue | None, least: int) -> tuple[Outcome, str]:
@@ -67,18 +51,3 @@ def judge(rule: ClaimRule, value: MetricValue | None, least: int) -> tuple[Outco
     holds, fails = (wholly_above, wholly_below) if rule.above is not None else (wholly_below, wholly_above)
     side = "above" if wholly_above else "below" if wholly_below else "across"
     return "holds" if holds else "fails" if fails else "open", f"{said}, {side} {rule.line:g}"
-
-
-def verdict_said(measured: StudyDocument, verdict: PremiseVerdict) -> str:
-    """The verdict as a sentence, of stand-ins where it is theirs."""
-    said = f"for these stand-ins {VERDICTS[verdict]}." if measured.standins else f"{VERDICTS[verdict]}."
-    return said[0].upper() + said[1:]
-
-
-def _untrusted(declaration: StudyDeclaration, measured: StudyDocument, standins_decide: Sequence[str]) -> str | None:
-    """Why nothing of this may decide, if so."""
-    if measured.declaration_sha256 != declaration.sha256:
-        return "measured under another declaration; run the study again"
-    if measured.standins and measured.profile not in standins_decide:
-        return f"made with stand-ins, which decide nothing of profile {measured.profile}"
-    return None

@@ -7,6 +7,7 @@ import typer
 
 from orchestration.cli.bench.options import SCHEMA, Json, verdict
 from orchestration.cli.exits import exits, print_json
+from orchestration.terminal import wide
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -39,10 +40,7 @@ def scale(
         operations = [one.document() for one in found]
         print_json({"schema": SCHEMA, "bench": "scale", "goal": bench.GOAL, "operations": operations})
     else:
-        from rich.console import Console
-
-        console = Console(highlight=False)
-        console = console if console.is_terminal else Console(highlight=False, width=140)
+        console = wide(140)
         console.print(_table(told, found, bench.GOAL))
         met = f"{len(found) - len(missed)} of {len(found)} operations"
         console.print(f"goal, at most {bench.GOAL:g} times the time at the fewest: met by {met}")
