@@ -10,6 +10,7 @@ from pydantic import Field, JsonValue, PositiveInt, model_validator
 from models.fusion.config import QueryMode
 from orchestration.plan.programme import Part
 from orchestration.profile import Fusion, Pretrained, RouteSwitches
+from orchestration.studies.short import TEXTS, Short
 from orchestration.studies.study import Analysis, Bench, Cell, Measured, StudySizes
 
 PHASE = 2
@@ -20,7 +21,10 @@ CODE = (
     *(f"models/studies/{part}.py" for part in ("cost", "errors", "told", "untrained")),
     *(f"models/evaluation/{part}.py" for part in ("baselines", "localisation", "lpips", "order", "probes")),
     *(f"orchestration/stages/{part}.py" for part in ("generation", "inputs", "measures")),
-    *(f"orchestration/studies/{part}.py" for part in ("c2", "c2_bench", "c2_cells", "c2_encoders")),
+    *(
+        f"orchestration/studies/{part}.py"
+        for part in ("c2", "c2_bench", "c2_cells", "c2_encoders", "short", "trainings")
+    ),
 )
 CAPTIONS = {
     "effects": "Every variant's error less the default's, on the same held-out clips; ticks are seeds, the line holds "
@@ -30,8 +34,6 @@ CAPTIONS = {
 }
 STORED = ("dinov2", "qwen")
 """Encoders whose tokens the feature stores hold: of these only the cost is measured."""
-TEXTS = "captions"
-"""The cell of the text encoder's captions, which caption tokens learn."""
 Network = Literal["dinov2", "dinov2_multi", "qwen_premerge", "mobile_sam", "siglip", "mae", "eva_clip"]
 
 
@@ -49,16 +51,6 @@ class Plan(Part):
     fusions: list[Literal["perceiver", "film", "concat"]]
     queries: dict[str, Queries]
     routes: dict[str, RouteSwitches]
-
-
-class Short(Part):
-    """The numbers of a short training."""
-
-    steps: PositiveInt
-    batch: PositiveInt
-    learning_rate: float = Field(gt=0)
-    warmup: int = Field(ge=0)
-    checkpoint_every: PositiveInt
 
 
 class Encoder(Part):

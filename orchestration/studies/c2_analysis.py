@@ -7,6 +7,7 @@ from models.evaluation.metric import Metric
 from orchestration.documents import MetricValue
 from orchestration.studies.c2_results import Results, Variant
 from orchestration.studies.c2_tables import label, tables
+from orchestration.studies.paired import said
 from orchestration.studies.study import Analysis, Measured
 
 DEFAULT: Variant = ("fusion", "default")
@@ -40,8 +41,8 @@ def finding(analysis: Analysis) -> str:
     rows: list[Row] = series["variants"]
     if not rows:
         return "The default was not measured with every seed, so nothing is said."
-    latent, lpips = (_said(values[f"default_{error}"]) for error in ("latent", "lpips"))
-    said = [
+    latent, lpips = (said(values[f"default_{error}"]) for error in ("latent", "lpips"))
+    sentences = [
         f"The default fusion has {rows[0]['parameters']:,.0f} trainable parameters. Its latents have an error of "
         f"{latent} (the mean scores 1), the frames that they decode to an LPIPS of {lpips}."
     ]
@@ -55,14 +56,14 @@ def finding(analysis: Analysis) -> str:
         ("default_less_largest_lpips", f"LPIPS of the default less that of the largest module ({_words(series)})"),
     ):
         if name in values:
-            said.append(f"{words} is {_said(values[name])}.")
+            sentences.append(f"{words} is {said(values[name])}.")
     front = ", ".join(label(row) for row in rows if row["on_front"])
-    said.append(f"On the Pareto front of latent error and FLOPs of a clip: {front}.")
+    sentences.append(f"On the Pareto front of latent error and FLOPs of a clip: {front}.")
     if any(row["untrained"] for row in rows):
-        said.append(
+        sentences.append(
             "Encoders called untrained have random weights: they say nothing of the networks that they are named after."
         )
-    return " ".join(said)
+    return " ".join(sentences)
 
 
 def _words(series: dict[str, Any]) -> str:
@@ -133,9 +134,3 @@ def _on_front(row: Row, rows: Sequence[Row]) -> bool:
 
 def _interval(metric: Metric) -> dict[str, float | None]:
     return {"value": metric.value, "low": metric.low, "high": metric.high}
-
-
-def _said(value: MetricValue) -> str:
-    if value.value is None:
-        return "undefined"
-    return f"{value.value:.3f}" + (f" ({value.low:.3f} .. {value.high:.3f})" if value.low is not None else "")

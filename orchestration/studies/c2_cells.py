@@ -1,16 +1,12 @@
 """What each cell of C2 measures: captions and encoders are made once, fusions and routes are trained and judged."""
 
-from typing import Any
-
 from models.evaluation.lpips import Lpips, clip_lpips
 from models.fusion.budget import require_within_budget
 from models.studies.cost import cost
 from models.studies.errors import errors, latent_errors
 from models.studies.told import temporal_errors
-from models.training import checkpoint, phase2, phase3
+from models.training import checkpoint, phase3
 from models.training.generator import NULL, Adapted
-from models.training.loop import TrainResult
-from models.training.objective import ObjectiveConfig
 from models.training.recipe import load_fusion
 from models.training.reconstruct import conditionings, decode
 from orchestration.plan.programme import load
@@ -19,21 +15,11 @@ from orchestration.stages.generation import sample
 from orchestration.stages.inputs import Inputs
 from orchestration.stages.measures import directions
 from orchestration.studies import c2_encoders
-from orchestration.studies.c2 import TEXTS, named
-from orchestration.studies.c2_bench import (
-    Settings,
-    by_clip,
-    clips,
-    fusion_of,
-    keep_captions,
-    loop_of_cell,
-    standin,
-    training_of,
-)  # fmt: skip
+from orchestration.studies.c2 import named
+from orchestration.studies.c2_bench import fusion_of, standin, training_of
+from orchestration.studies.short import TEXTS
 from orchestration.studies.study import Bench, Cell, Measured
-
-NEVER = 10**9
-"""Steps between looks at held-out clips while a cell trains: it is judged once, at its end."""
+from orchestration.studies.trainings import NEVER, Settings, by_clip, clips, keep_captions, loop_of_cell, pace, train
 
 
 def measure(cell: Cell, bench: Bench) -> Measured:
@@ -43,16 +29,16 @@ def measure(cell: Cell, bench: Bench) -> Measured:
         OverBudgetError: a fusion above §2.2's parameters whose sizes do not say so.
         ShardError, FeatureError, WeightsError, CheckpointError: what it needs is not there, or not as it was written.
     """
-    settings: dict[str, Any] = dict(cell.settings)
+    settings: Settings = dict(cell.settings)
     kinds = {TEXTS: keep_captions, "encoder": _encoder, "fusion": _fusion, "routes": _routes}
     return kinds[settings["kind"]](settings, bench)
 
 
 def _encoder(settings: Settings, bench: Bench) -> Measured:
-    train, heldout = clips(settings, bench.inputs)
+    first, heldout = clips(settings, bench.inputs)
     if "stored" in settings:
-        return c2_encoders.stored(settings["stored"], bench.inputs, train)
-    return c2_encoders.made(settings, bench.inputs, [*train, *heldout], bench.folder, bench.reporter)
+        return c2_encoders.stored(settings["stored"], bench.inputs, first)
+    return c2_encoders.made(settings, bench.inputs, [*first, *heldout], bench.folder, bench.reporter)
 
 
 def _fusion(settings: Settings, bench: Bench) -> Measured:
@@ -61,17 +47,8 @@ def _fusion(settings: Settings, bench: Bench) -> Measured:
     config = fusion_of(settings, inputs, data)
     if not settings["over_budget"]:
         require_within_budget(config, load().budget.trainable_parameters.most)
-    recipe = phase2.Phase2Config(
-        fusion=config,
-        arm=arm,
-        loop=loop_of_cell(settings, inputs),
-        objective=ObjectiveConfig(pixel_every=0),
-        heldout_every=NEVER,
-        interference_every=0,
-    )
-    result = phase2.run(recipe, data, bench.folder, bench.reporter, left=bench.left)
+    fusion, result = train(settings, bench, config, data, arm)
     device, batch, ids = inputs.job.profile.device, settings["batch"], list(data.held_out)
-    fusion = load_fusion(result.checkpoint).to(device)
     made = conditionings(fusion, data, ids, arm, batch=batch)
     assert data.captions is not None
     found = errors(made, data.latents(ids), data.captions(ids), bench.seed)
@@ -79,12 +56,12 @@ def _fusion(settings: Settings, bench: Bench) -> Measured:
     frames = decode(inputs.vae, made.latents[: len(shown)], batch=batch, device=device)
     found["lpips"] = clip_lpips(Lpips("alex"), inputs.shards.frames(shown), frames)
     if settings["probed"]:
-        train, told = list(data.ids), (directions(inputs, data.ids), directions(inputs, ids))
+        told = directions(inputs, data.ids), directions(inputs, ids)
         if all(any(pair is not None for pair in side) for side in told):
-            seen = conditionings(fusion, data, train, arm, batch=batch)
+            seen = conditionings(fusion, data, list(data.ids), arm, batch=batch)
             found |= temporal_errors(seen, made, config.latent_grid, told)
     paid = cost(fusion, data, arm)
-    numbers = {"parameters": paid.parameters, "flops": paid.flops, "tokens": paid.tokens, **_pace(result)}
+    numbers = {"parameters": paid.parameters, "flops": paid.flops, "tokens": paid.tokens, **pace(result)}
     return {"standin": standin(settings, bench), "by_clip": by_clip(ids, found), "numbers": numbers}
 
 
@@ -118,9 +95,5 @@ def _routes(settings: Settings, bench: Bench) -> Measured:
     return {
         "standin": standin(settings, bench) or fresh.generator.standin,
         "by_clip": by_clip(ids, found),
-        "numbers": {"parameters": result.trainable_parameters, **_pace(result)},
+        "numbers": {"parameters": result.trainable_parameters, **pace(result)},
     }
-
-
-def _pace(result: TrainResult) -> dict[str, float]:
-    return {"seconds_per_step": result.seconds / result.steps, "last_loss": result.losses[-1]}

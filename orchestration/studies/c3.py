@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
 from orchestration.plan.programme import Part
 from orchestration.studies import foretold
-from orchestration.studies.foretold import BASELINES, CAME, CEILING, PROTOCOLS, ForetoldSizes, baseline, trained
-from orchestration.studies.paired import Paired, documents, said
-from orchestration.studies.study import Analysis, Bench, Cell, Measured, Table
+from orchestration.studies.foretold import ForetoldSizes
+from orchestration.studies.study import Analysis, Bench, Cell, Measured
 
 PHASE = 3
 NEEDS: tuple[str, ...] = ()
@@ -22,10 +21,6 @@ CAPTIONS = {
     "held against itself, is the most that a measure can see"
 }
 Arm = Literal["hybrid", "vlm_only", "dino_only"]
-WORDS = {"hybrid": "both streams", "vlm_only": "the VLM's stream", "dino_only": "the spatial stream"}
-MEASURES = ("latent", "direction", "iou")
-TOLD = ("told", "told_before")
-"""What the conditioning holds of the direction, after and before its training."""
 
 
 class Plan(Part):
@@ -53,60 +48,17 @@ def measure(cell: Cell, bench: Bench) -> Measured:
 
 
 def analyse(plan: Plan, sizes: Sizes, measured: Mapping[str, Measured], seed: int) -> Analysis:
-    """Each way by itself; the hybrid less each other way, and the spatial stream less the VLM's."""
-    ways: dict[str, list[str]] = {arm: [trained(arm, sizes.context, one) for one in sizes.seeds] for arm in plan.arms}
-    ways |= {name: [baseline(name, sizes.context)] for name in (*BASELINES, CEILING)}
-    paired = Paired(measured, seed, PROTOCOLS, ("direction", *TOLD))
-    metrics = {
-        f"{way}_{name}": paired.value(some, name)
-        for way, some in ways.items()
-        for name in (*MEASURES, *TOLD)
-        if all(name in measured[cell]["by_clip"] for cell in some)
-    }
-    pairs = [("hybrid", other) for other in ways if other not in ("hybrid", CEILING)] if "hybrid" in ways else []
-    pairs += [("dino_only", "vlm_only")] if {"dino_only", "vlm_only"} <= ways.keys() else []
-    metrics |= {
-        f"{one}_less_{other}_{name}": paired.less(ways[one], ways[other], name)
-        for one, other in pairs
-        for name in MEASURES
-        if {f"{one}_{name}", f"{other}_{name}"} <= metrics.keys()
-    }
-    values = documents(metrics)
-    columns = (*MEASURES, *TOLD)
-    shown = {way: {name: values[f"{way}_{name}"] for name in columns if f"{way}_{name}" in values} for way in ways}
-    rows = tuple(
-        (_words(way), *(said(one[name]) if name in one else "–" for name in columns)) for way, one in shown.items()
-    )
-    table = Table("Held-out clips foretold", ("from", *columns), rows)
-    series: dict[str, Any] = {
-        "ways": {_words(way): {name: value.document() for name, value in one.items()} for way, one in shown.items()}
-    }
-    return Analysis(values, (table,), series)
+    """Each way by itself and less the others; see `orchestration.studies.c3_analysis`."""
+    from orchestration.studies import c3_analysis
+
+    return c3_analysis.analyse(plan, sizes, measured, seed)
 
 
 def finding(plan: Plan, analysis: Analysis) -> str:
-    """What the numbers say; what was not measured is not said."""
-    values = analysis.values
-    sentences = []
-    for arm in plan.arms:
-        numbers = [f"{name} {said(values[f'{arm}_{name}'])}" for name in MEASURES if f"{arm}_{name}" in values]
-        sentences.append(f"From {WORDS[arm]}: {', '.join(numbers)}.")
-        if f"{arm}_told" in values:
-            after, before = (said(values[f"{arm}_{name}"]) for name in TOLD)
-            sentences.append(f"Its conditioning holds the direction at {after}; before its training at {before}.")
-    if f"{CEILING}_direction" in values:
-        sentences.append(f"Of the latents that came the direction is read at {said(values[f'{CEILING}_direction'])}.")
-    for other, words in BASELINES.items():
-        name = f"hybrid_less_{other}_latent"
-        if name in values:
-            sentences.append(f"Latent error of both streams less that of {words}: {said(values[name], '+')}.")
-    for name, words in (
-        ("hybrid_less_dino_only_direction", "What the VLM's stream adds to reading the direction"),
-        ("hybrid_less_vlm_only_iou", "What the spatial stream adds in IoU"),
-    ):
-        if name in values:
-            sentences.append(f"{words}: {said(values[name], '+')}.")
-    return " ".join(sentences)
+    """What the numbers say."""
+    from orchestration.studies import c3_analysis
+
+    return c3_analysis.finding(plan, analysis)
 
 
 def figures(plan: Plan, analysis: Analysis) -> dict[str, bytes]:
@@ -114,7 +66,3 @@ def figures(plan: Plan, analysis: Analysis) -> dict[str, bytes]:
     from orchestration.studies.foretold_figures import ways
 
     return {"foretold": ways(dict(analysis.series)["ways"])}  # pyright: ignore[reportArgumentType]
-
-
-def _words(way: str) -> str:
-    return {**WORDS, **BASELINES, CEILING: CAME}[way]

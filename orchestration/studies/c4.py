@@ -21,7 +21,7 @@ CODE = (
     *(f"models/studies/{part}.py" for part in ("candidates", "ways")),
     *(f"orchestration/stages/{part}.py" for part in ("inputs", "measures", "prediction", "training")),
     "orchestration/prediction/verification.py",
-    *(f"orchestration/studies/{part}.py" for part in ("c2_bench", "c4", "c4_cells")),
+    *(f"orchestration/studies/{part}.py" for part in ("c4", "c4_cells", "trainings")),
 )
 CAPTIONS = {
     "accuracy": "How often the chosen future is right, by how it is chosen; ticks are seeds, lines 95% intervals over "

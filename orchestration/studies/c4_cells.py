@@ -25,9 +25,9 @@ from orchestration.stages.inputs import Inputs
 from orchestration.stages.measures import NO_OBJECTS, segmenter
 from orchestration.stages.prediction import ContextInputs
 from orchestration.stages.training import checkpoint
-from orchestration.studies.c2_bench import by_clip
 from orchestration.studies.c4 import CIRCULAR, DRAWS, VERIFIED
 from orchestration.studies.study import Bench, Cell, Measured
+from orchestration.studies.trainings import by_clip
 
 FUTURES = "futures.safetensors"
 Settings = dict[str, Any]

@@ -12,23 +12,18 @@ import torch
 
 from models.fusion.base import Fusion
 from models.studies.foretold import DirectionReader, moves, step_errors, step_ious, told
-from models.training import phase2
 from models.training.data import TrainingData
 from models.training.horizon import copied, extrapolated
-from models.training.objective import ObjectiveConfig
 from models.training.prediction import at_full_length
-from models.training.recipe import load_fusion, new_fusion
+from models.training.recipe import new_fusion
 from models.training.reconstruct import Conditionings, conditionings, decode
 from orchestration.jobs import Job
 from orchestration.stages.measures import directions, segmenter
 from orchestration.stages.prediction import ContextInputs
-from orchestration.studies.c2_bench import by_clip, keep_captions, kept_captions, loop_of_cell
 from orchestration.studies.foretold import CEILING, context_name
+from orchestration.studies.short import TEXTS
 from orchestration.studies.study import Bench, Cell, Measured
-
-NEVER = 10**9
-"""Steps between looks at held-out clips while a cell trains: it is judged once, at its end."""
-Settings = dict[str, Any]
+from orchestration.studies.trainings import Settings, by_clip, keep_captions, kept_captions, pace, train
 
 
 def measure(cell: Cell, bench: Bench) -> Measured:
@@ -39,7 +34,7 @@ def measure(cell: Cell, bench: Bench) -> Measured:
         ShardError, FeatureError, CheckpointError: what it needs is not there, or not as it was written.
     """
     settings: Settings = dict(cell.settings)
-    kinds = {"captions": keep_captions, "context": _context, "baseline": _baseline, "trained": _trained}
+    kinds = {TEXTS: keep_captions, "context": _context, "baseline": _baseline, "trained": _trained}
     return kinds[settings["kind"]](settings, bench)
 
 
@@ -78,23 +73,14 @@ def _baseline(settings: Settings, bench: Bench) -> Measured:
 def _trained(settings: Settings, bench: Bench) -> Measured:
     inputs = _inputs(settings, bench)
     data, arm = _data(settings, inputs, bench), settings["arm"]
-    recipe = phase2.Phase2Config(
-        fusion=inputs.fusion(),
-        arm=arm,
-        loop=loop_of_cell(settings, bench.inputs),
-        objective=ObjectiveConfig(pixel_every=0),
-        heldout_every=NEVER,
-        interference_every=0,
-    )
-    whole = at_full_length(data, recipe.fusion)
-    result = phase2.run(recipe, whole, bench.folder, bench.reporter, left=bench.left)
-    fusion = load_fusion(result.checkpoint).to(bench.job.profile.device)
-    before = new_fusion(recipe.fusion, whole, arm, settings["seed"], bench.job.profile.device)
+    config = inputs.fusion()
+    whole = at_full_length(data, config)
+    fusion, result = train(settings, bench, config, whole, arm)
+    before = new_fusion(config, whole, arm, settings["seed"], bench.job.profile.device)
     made, held = _told(fusion, whole, arm, settings["batch"], inputs)
     _, held_before = _told(before, whole, arm, settings["batch"], inputs)
     read = {"told": held, "told_before": held_before}
-    numbers = {"seconds_per_step": result.seconds / result.steps, "last_loss": result.losses[-1]}
-    return _judged(inputs, data, made.latents, numbers, read)
+    return _judged(inputs, data, made.latents, pace(result), read)
 
 
 def _told(

@@ -7,10 +7,9 @@ from typing import Any
 
 from pydantic import Field, JsonValue, PositiveInt
 
-from orchestration.plan.programme import Part
+from orchestration.studies.short import TEXTS, Short
 from orchestration.studies.study import Cell, StudySizes
 
-TEXTS = "captions"
 BASELINES = {
     "still": "the last known latent frame, copied",
     "line": "the last change, gone on",
@@ -24,7 +23,7 @@ CODE = (
     "models/studies/foretold.py",
     *(f"models/evaluation/{part}.py" for part in ("iou", "order", "probes", "segmenter")),
     *(f"orchestration/stages/{part}.py" for part in ("inputs", "measures", "prediction", "recipes")),
-    *(f"orchestration/studies/{part}.py" for part in ("c2_bench", "foretelling", "foretold")),
+    *(f"orchestration/studies/{part}.py" for part in ("foretelling", "foretold", "short", "trainings")),
 )
 PROTOCOLS = {
     "latent": "squared error of foretold normalised latents; the mean scores 1",
@@ -34,16 +33,6 @@ PROTOCOLS = {
     "told_before": "the same, of the same fusion before its training",
     "iou": "IoU of the frozen segmenter's mask of decoded foretold frames and the true mask",
 }
-
-
-class Short(Part):
-    """The numbers of a short training."""
-
-    steps: PositiveInt
-    batch: PositiveInt
-    learning_rate: float = Field(gt=0)
-    warmup: int = Field(ge=0)
-    checkpoint_every: PositiveInt
 
 
 class ForetoldSizes(StudySizes):

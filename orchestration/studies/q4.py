@@ -9,7 +9,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from orchestration.experiments.declaration import MinClips
 from orchestration.plan.programme import Part
-from orchestration.studies.foretold import TEXTS, Short
+from orchestration.studies.short import TEXTS, Short
 from orchestration.studies.study import Analysis, Bench, Cell, Measured, StudySizes
 
 PHASE = 2
@@ -20,7 +20,7 @@ CODE = (
     "models/studies/told.py",
     *(f"models/evaluation/{part}.py" for part in ("edges", "iou", "lpips", "order", "probes", "segmenter")),
     *(f"orchestration/stages/{part}.py" for part in ("inputs", "measures", "recipes")),
-    *(f"orchestration/studies/{part}.py" for part in ("c2_bench", "q4", "q4_cells")),
+    *(f"orchestration/studies/{part}.py" for part in ("q4", "q4_cells", "short", "trainings")),
 )
 CAPTIONS = {
     "curves": "Held-out error against the number of train clips: seeds as dots, the fitted power law with its 95% "

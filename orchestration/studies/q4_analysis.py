@@ -8,9 +8,9 @@ import numpy as np
 from models.evaluation.metric import Metric
 from models.studies.scaling import Curve, ScalingError, fits
 from orchestration.plan.programme import load as programme
-from orchestration.studies.foretold import TEXTS
 from orchestration.studies.paired import Paired, documents, said
 from orchestration.studies.q4 import Measure, Plan, Sizes, named
+from orchestration.studies.short import TEXTS
 from orchestration.studies.study import Analysis, Measured, Table
 
 LAW = "power law through held-out errors at nested numbers of clips, equal steps; bootstrap over seeds and clips"

@@ -2,7 +2,6 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -10,18 +9,13 @@ from models.evaluation.edges import edge_f1, thin_edges
 from models.evaluation.iou import mask_iou
 from models.evaluation.lpips import Lpips, clip_lpips
 from models.studies.told import temporal_errors
-from models.training import phase2
-from models.training.objective import ObjectiveConfig
-from models.training.recipe import load_fusion
 from models.training.reconstruct import conditionings, decode
 from orchestration.stages.inputs import Inputs
 from orchestration.stages.measures import directions, segmenter
 from orchestration.stages.tokens import FOLDERS
-from orchestration.studies.c2_bench import by_clip, keep_captions, loop_of_cell, training_of
 from orchestration.studies.study import Bench, Cell, Measured
+from orchestration.studies.trainings import Settings, by_clip, keep_captions, pace, stored, train
 
-NEVER = 10**9
-"""Steps between looks at held-out clips while a cell trains: it is judged once, at its end."""
 STORED = ("shards", "dinov2", "qwen", "latents")
 
 
@@ -31,7 +25,7 @@ def measure(cell: Cell, bench: Bench) -> Measured:
     Raises:
         ShardError, FeatureError, CheckpointError: what it needs is not there, or not as it was written.
     """
-    settings: dict[str, Any] = dict(cell.settings)
+    settings: Settings = dict(cell.settings)
     if settings["kind"] == "trained":
         return _trained(settings, bench)
     kept = keep_captions(settings, bench)
@@ -44,20 +38,12 @@ def subset(ids: list[str], clips: int, seed: int) -> list[str]:
     return [ids[k] for k in order[:clips]]
 
 
-def _trained(settings: dict[str, Any], bench: Bench) -> Measured:
+def _trained(settings: Settings, bench: Bench) -> Measured:
     inputs = bench.inputs
-    data = training_of({"spatial": "dinov2", **settings}, bench)
+    data = stored(settings, bench)
     data = dataclasses.replace(data, ids=subset(list(data.ids), settings["clips"], settings["seed"]))
-    recipe = phase2.Phase2Config(
-        fusion=inputs.fusion(),
-        loop=loop_of_cell(settings, inputs),
-        objective=ObjectiveConfig(pixel_every=0),
-        heldout_every=NEVER,
-        interference_every=0,
-    )
-    result = phase2.run(recipe, data, bench.folder, bench.reporter, left=bench.left)
+    fusion, result = train(settings, bench, inputs.fusion(), data)
     device, batch, ids = inputs.job.profile.device, settings["batch"], list(data.held_out)
-    fusion = load_fusion(result.checkpoint).to(device)
     made = conditionings(fusion, data, ids, "hybrid", batch=batch)
     frames, true = decode(inputs.vae, made.latents, batch=batch, device=device), inputs.shards.frames(ids)
     found = {
@@ -70,11 +56,10 @@ def _trained(settings: dict[str, Any], bench: Bench) -> Measured:
     told = directions(inputs, data.ids), directions(inputs, ids)
     if all(any(pair is not None for pair in side) for side in told):
         seen = conditionings(fusion, data, list(data.ids), "hybrid", batch=batch)
-        errors = temporal_errors(seen, made, recipe.fusion.latent_grid, told)
+        errors = temporal_errors(seen, made, fusion.config.latent_grid, told)
         found["temporal_ordering"] = errors["misordered"]
-    numbers = {"seconds_per_step": result.seconds / result.steps, "last_loss": result.losses[-1]}
     standin = any(inputs.store(name).store.standin for name in ("latents", "dinov2", "qwen"))
-    return {"standin": standin, "by_clip": by_clip(ids, found), "numbers": numbers}
+    return {"standin": standin, "by_clip": by_clip(ids, found), "numbers": pace(result)}
 
 
 def _stored(inputs: Inputs) -> dict[str, float]:

@@ -18,7 +18,7 @@ CODE = (
     *(f"models/studies/{part}.py" for part in ("cost", "router")),
     "models/evaluation/lpips.py",
     "orchestration/stages/inputs.py",
-    *(f"orchestration/studies/{part}.py" for part in ("router", "router_cells")),
+    *(f"orchestration/studies/{part}.py" for part in ("router", "router_cells", "trainings")),
 )
 CAPTIONS = {
     "router": "LPIPS by the share of clips that the hybrid gets, chosen by the router, by chance and by the truth. "

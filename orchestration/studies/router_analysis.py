@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from models.evaluation.metric import Metric, bootstrap, paired_difference
+from models.evaluation.metric import bootstrap, paired_difference
 from models.studies.router import neediest
 from orchestration.documents import MetricValue
+from orchestration.studies.paired import said
 from orchestration.studies.router import ARMS, ROUTER, plain
 from orchestration.studies.study import Analysis, Measured, Table
 
@@ -75,13 +76,13 @@ def finding(margin: float, analysis: Analysis) -> str:
     """What the numbers say."""
     if not analysis.values:
         return "Not every cell was measured, so nothing is said."
-    said = {name: _said(value) for name, value in analysis.values.items()}
+    told = {name: said(value) for name, value in analysis.values.items()}
     return (
-        f"On {said['critical']} of the held-out clips the VLM alone gives away more than {margin:g} of LPIPS. The "
-        f"router is right on {said['right']}; naming the commoner kind for every clip is on {said['majority']}. It "
-        f"sends {said['sent']} of the clips to the hybrid. Less the hybrid for every clip, its LPIPS is "
-        f"{said['routed_less_hybrid_lpips']} and its cost {said['routed_less_hybrid_gflop']} GFLOP a clip. With the "
-        f"hybrid for half of the clips, chosen by it less by chance, LPIPS is {said['half_less_chance_lpips']}."
+        f"On {told['critical']} of the held-out clips the VLM alone gives away more than {margin:g} of LPIPS. The "
+        f"router is right on {told['right']}; naming the commoner kind for every clip is on {told['majority']}. It "
+        f"sends {told['sent']} of the clips to the hybrid. Less the hybrid for every clip, its LPIPS is "
+        f"{told['routed_less_hybrid_lpips']} and its cost {told['routed_less_hybrid_gflop']} GFLOP a clip. With the "
+        f"hybrid for half of the clips, chosen by it less by chance, LPIPS is {told['half_less_chance_lpips']}."
     )
 
 
@@ -94,9 +95,3 @@ def _point(share: float, routed: np.ndarray, chance: np.ndarray, seed: int) -> d
         "high": found.high,
         "chance": float(chance.mean()),
     }
-
-
-def _said(value: MetricValue | Metric) -> str:
-    if value.value is None:
-        return "an undefined share"
-    return f"{value.value:.3f}" + (f" ({value.low:.3f} .. {value.high:.3f})" if value.low is not None else "")

@@ -14,6 +14,7 @@ from orchestration.stages.inputs import Inputs
 from orchestration.stages.training import checkpoint
 from orchestration.studies.router import ARMS, ROUTER
 from orchestration.studies.study import Bench, Cell, Measured
+from orchestration.studies.trainings import clips
 
 ENCODERS = {"hybrid": ("qwen", "dinov2"), "vlm_only": ("qwen",)}
 """What each way runs for a clip."""
@@ -28,7 +29,7 @@ def measure(cell: Cell, bench: Bench) -> Measured:
 def _arm(settings: dict[str, Any], bench: Bench) -> Measured:
     """LPIPS of the frames that Phase 2's arm decodes to, of every clip, and the FLOPs of one."""
     inputs, arm, batch = bench.inputs, settings["arm"], settings["batch"]
-    train, heldout = _clips(settings, inputs)
+    train, heldout = clips(settings, inputs)
     data = inputs.training(train, heldout, captions=False)
     device = inputs.job.profile.device
     fusion = load_fusion(checkpoint(bench.job.inputs["phase2"], arm)).to(device)
@@ -50,7 +51,7 @@ def _arm(settings: dict[str, Any], bench: Bench) -> Measured:
 
 def _router(settings: dict[str, Any], bench: Bench) -> Measured:
     """What the hybrid should gain on held-out clips, told from the VLM's tokens by its gains on train clips."""
-    train, heldout = _clips(settings, bench.inputs)
+    train, heldout = clips(settings, bench.inputs)
     told = {name: _features(ids, bench, settings["batch"]) for name, ids in (("train", train), ("heldout", heldout))}
     hybrid, alone = (_lpips(bench.measured[arm]) for arm in ARMS)
     gains = np.array([alone[clip] - hybrid[clip] for clip in train])
@@ -78,7 +79,3 @@ def _encoders(arm: str, inputs: Inputs, ids: list[str]) -> int:
     stride = inputs.vae.geometry.temporal
     encoders = [inputs.encoder(name, stride=stride) for name in ENCODERS[arm]]
     return sum(flops(lambda encoder=encoder: encoder(clip)) for encoder in encoders)
-
-
-def _clips(settings: dict[str, Any], inputs: Inputs) -> tuple[list[str], list[str]]:
-    return inputs.ids("train")[: settings["train"]], inputs.ids("heldout")[: settings["heldout"]]

@@ -8,7 +8,7 @@ import pytest
 from orchestration.definitions import build
 from orchestration.home import REPOSITORY, Home
 
-HEAVY = ("torch", "mlflow", "dvc", "great_expectations", "transformers", "diffusers", "ray")
+HEAVY = ("torch", "mlflow", "dvc", "great_expectations", "transformers", "diffusers", "ray", "scipy", "matplotlib")
 
 
 def test_loading_the_definitions_imports_nothing_heavy():

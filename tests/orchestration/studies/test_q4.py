@@ -5,8 +5,8 @@ import pytest
 
 from orchestration.studies import q4
 from orchestration.studies.declaration import load
-from orchestration.studies.foretold import TEXTS
 from orchestration.studies.q4_cells import subset
+from orchestration.studies.short import TEXTS
 
 MEASURES = ("spatial_iou", "lpips", "edge_f1", "temporal_ordering")
 
