@@ -70,7 +70,12 @@ def generate(job: Job, inputs: Inputs, data: TrainingData, ids: Sequence[str], r
     if len(ids) > 1:
         baselines["shuffled"] = shuffled(made[MAIN[job.phase]], job.profile.evaluation.seed)
     if job.phase == 3:
-        baselines["ltx_i2v"] = decode(inputs.vae, _from_first_frame(job, ids, truth), batch=size, device=device)
+        from models.decoder.image_to_video import from_first_frame
+
+        plain = Inputs(job)  # with a generator that has no adapters
+        given = {"steps": job.profile.evaluation.sampling_steps, "seed": job.profile.evaluation.seed, "batch": size}
+        drawn = from_first_frame(plain.generator, plain.text(), plain.captions(ids), truth[:, :, :1], **given)
+        baselines["ltx_i2v"] = decode(inputs.vae, drawn, batch=size, device=device)
     reporter("clips of the baselines", 1, 1, {})
     return Made(made, baselines, found, adapted)
 
@@ -88,22 +93,4 @@ def sample(job: Job, inputs: Inputs, adapted: Adapted, where: np.ndarray, what: 
         latents = inputs.generator.pack(torch.from_numpy(where[start : start + settings.batch]).to(device))
         semantic = torch.from_numpy(what[start : start + settings.batch]).to(device)
         parts.append(draw(inputs.generator, by_route(adapted.routes, latents, semantic, null), config, noise))
-    return torch.cat(parts).float().cpu().numpy()
-
-
-@torch.no_grad()
-def _from_first_frame(job: Job, ids: Sequence[str], truth: np.ndarray) -> np.ndarray:
-    """LTX image-to-video as it is: the true first latent frame and the caption; no adapters, fusion or guidance."""
-    from models.decoder.conditions import Conditions
-    from models.decoder.sampling import SamplingConfig
-    from models.decoder.sampling import sample as draw
-
-    plain, settings, parts = Inputs(job), job.profile.evaluation, []
-    device, noise = job.profile.device, torch.Generator().manual_seed(settings.seed)
-    config, texts, text = SamplingConfig(settings.sampling_steps), plain.captions(ids), plain.text()
-    for start in range(0, len(ids), settings.batch):
-        first = plain.generator.pack(torch.from_numpy(truth[start : start + settings.batch, :, :1]).to(device))
-        tokens, mask = text(texts[start : start + settings.batch])
-        conditions = Conditions(tokens, mask, first, torch.arange(first.shape[1], device=device))
-        parts.append(draw(plain.generator, conditions, config, noise))
     return torch.cat(parts).float().cpu().numpy()

@@ -17,7 +17,7 @@ CODE = (
     *(f"models/{part}" for part in ("frozen.py", "data", "decoder", "fusion")),
     *(f"models/training/{part}.py" for part in ("data", "generator", "recipe", "reconstruct")),
     *(f"models/evaluation/{part}.py" for part in ("evaluate", "lpips", "temporal")),
-    *(f"models/studies/{part}.py" for part in ("flicker", "uninjected")),
+    "models/studies/flicker.py",
     *(f"orchestration/stages/{part}.py" for part in ("generation", "inputs", "training")),
     *(f"orchestration/studies/{part}.py" for part in ("q3", "q3_cells")),
 )

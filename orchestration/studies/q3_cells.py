@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from models.decoder.image_to_video import from_first_frame
 from models.evaluation.evaluate import Reference
 from models.evaluation.lpips import Lpips
 from models.evaluation.temporal import dynamic_degree
 from models.studies.flicker import Still, change, dtssd, token_change
-from models.studies.uninjected import from_first_frame
 from models.training.generator import load_generator
 from models.training.recipe import load_fusion
 from models.training.reconstruct import conditionings, decode

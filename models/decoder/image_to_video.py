@@ -1,4 +1,4 @@
-"""What a generator draws when nothing of this project is injected: image-to-video from a first frame (§5.2, Q3)."""
+"""LTX as it is published, with nothing of this project injected: image-to-video from a first frame and a caption."""
 
 from collections.abc import Callable, Sequence
 
