@@ -19,7 +19,16 @@ from orchestration.studies.c2 import named
 from orchestration.studies.c2_bench import fusion_of, standin, training_of
 from orchestration.studies.short import TEXTS
 from orchestration.studies.study import Bench, Cell, Measured
-from orchestration.studies.trainings import NEVER, Settings, by_clip, clips, keep_captions, loop_of_cell, pace, train
+from orchestration.studies.trainings import (
+    NEVER,
+    Settings,
+    by_clip,
+    clips,
+    keep_captions,
+    loop_of_cell,
+    pace,
+    train_fusion,
+)
 
 
 def measure(cell: Cell, bench: Bench) -> Measured:
@@ -35,10 +44,10 @@ def measure(cell: Cell, bench: Bench) -> Measured:
 
 
 def _encoder(settings: Settings, bench: Bench) -> Measured:
-    first, heldout = clips(settings, bench.inputs)
+    train, heldout = clips(settings, bench.inputs)
     if "stored" in settings:
-        return c2_encoders.stored(settings["stored"], bench.inputs, first)
-    return c2_encoders.made(settings, bench.inputs, [*first, *heldout], bench.folder, bench.reporter)
+        return c2_encoders.stored(settings["stored"], bench.inputs, train)
+    return c2_encoders.made(settings, bench.inputs, [*train, *heldout], bench.folder, bench.reporter)
 
 
 def _fusion(settings: Settings, bench: Bench) -> Measured:
@@ -47,7 +56,7 @@ def _fusion(settings: Settings, bench: Bench) -> Measured:
     config = fusion_of(settings, inputs, data)
     if not settings["over_budget"]:
         require_within_budget(config, load().budget.trainable_parameters.most)
-    fusion, result = train(settings, bench, config, data, arm)
+    fusion, result = train_fusion(settings, bench, config, data, arm)
     device, batch, ids = inputs.job.profile.device, settings["batch"], list(data.held_out)
     made = conditionings(fusion, data, ids, arm, batch=batch)
     assert data.captions is not None

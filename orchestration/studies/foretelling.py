@@ -23,7 +23,7 @@ from orchestration.stages.prediction import ContextInputs
 from orchestration.studies.foretold import CEILING, context_name
 from orchestration.studies.short import TEXTS
 from orchestration.studies.study import Bench, Cell, Measured
-from orchestration.studies.trainings import Settings, by_clip, keep_captions, kept_captions, pace, train
+from orchestration.studies.trainings import Settings, by_clip, keep_captions, kept_captions, pace, train_fusion
 
 
 def measure(cell: Cell, bench: Bench) -> Measured:
@@ -75,7 +75,7 @@ def _trained(settings: Settings, bench: Bench) -> Measured:
     data, arm = _data(settings, inputs, bench), settings["arm"]
     config = inputs.fusion()
     whole = at_full_length(data, config)
-    fusion, result = train(settings, bench, config, whole, arm)
+    fusion, result = train_fusion(settings, bench, config, whole, arm)
     before = new_fusion(config, whole, arm, settings["seed"], bench.job.profile.device)
     made, held = _told(fusion, whole, arm, settings["batch"], inputs)
     _, held_before = _told(before, whole, arm, settings["batch"], inputs)

@@ -14,7 +14,7 @@ from orchestration.stages.inputs import Inputs
 from orchestration.stages.measures import directions, segmenter
 from orchestration.stages.tokens import FOLDERS
 from orchestration.studies.study import Bench, Cell, Measured
-from orchestration.studies.trainings import Settings, by_clip, keep_captions, pace, stored, train
+from orchestration.studies.trainings import Settings, by_clip, keep_captions, pace, stored, train_fusion
 
 STORED = ("shards", "dinov2", "qwen", "latents")
 
@@ -42,7 +42,7 @@ def _trained(settings: Settings, bench: Bench) -> Measured:
     inputs = bench.inputs
     data = stored(settings, bench)
     data = dataclasses.replace(data, ids=subset(list(data.ids), settings["clips"], settings["seed"]))
-    fusion, result = train(settings, bench, inputs.fusion(), data)
+    fusion, result = train_fusion(settings, bench, inputs.fusion(), data)
     device, batch, ids = inputs.job.profile.device, settings["batch"], list(data.held_out)
     made = conditionings(fusion, data, ids, "hybrid", batch=batch)
     frames, true = decode(inputs.vae, made.latents, batch=batch, device=device), inputs.shards.frames(ids)

@@ -70,7 +70,7 @@ def stored(settings: Settings, bench: Bench) -> TrainingData:
     )
 
 
-def train(
+def train_fusion(
     settings: Settings, bench: Bench, config: FusionConfig, data: TrainingData, arm: str = "hybrid"
 ) -> tuple[Fusion, TrainResult]:
     """Phase 2's objective without its decoded pixels, in the cell's folder; it goes on at its last checkpoint.
