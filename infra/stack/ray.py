@@ -160,7 +160,8 @@ def _node(
         "resources": json.dumps({f"{KIND}{node.gpu_kind}": node.gpus}),
     }
     command = [_program(), "start", "--block", "--disable-usage-stats", *flags]
-    environment = {**os.environ, **shared.environment, **more, "TMPDIR": str(place)}
+    path = os.pathsep.join([str(_program().parent), os.environ.get("PATH", "")])  # a job's `python` is this one
+    environment = {**os.environ, **shared.environment, **more, "PATH": path, "TMPDIR": str(place)}
     with started(
         name,
         [*command, *(f"--{option}={value}" for option, value in declared.items())],

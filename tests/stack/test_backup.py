@@ -7,7 +7,8 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import sqlalchemy as sa
 
 from orchestration.home import REPOSITORY, Home
 from tests.orchestration.backup.records import fill, standing
-from tests.postgres import Postgres
+from tests.postgres import Postgres, serving
 from tests.stack.conftest import foresight
 
 pytestmark = pytest.mark.stack
@@ -36,7 +37,6 @@ class State:
 
     home: Home
     server: Postgres
-    made: Callable[[], str]
     monkeypatch: pytest.MonkeyPatch
 
     def empty(self) -> None:
@@ -45,7 +45,8 @@ class State:
         for variable, role in ROLES.items():
             # Dagster speaks psycopg2's dialect of placeholders; MLflow takes either.
             driver = "postgresql" if variable == "FORESIGHT_DATABASE" else "postgresql+psycopg2"
-            url = sa.make_url(self.made()).set(drivername=driver, username=role, password=PASSWORD)
+            made = sa.make_url(self.server.database(f"test_{uuid.uuid4().hex[:8]}"))
+            url = made.set(drivername=driver, username=role, password=PASSWORD)
             self.server_does(f"ALTER DATABASE {url.database} OWNER TO {role}")
             self.monkeypatch.setenv(variable, url.render_as_string(hide_password=False))
         self.home.dagster.mkdir(parents=True)
@@ -73,19 +74,20 @@ class State:
 
 
 @pytest.fixture(scope="module")
-def roles(postgres: Postgres) -> Postgres:
-    """A server that the script of the deployment has set up."""
-    url = postgres.running.url
-    place = {"PGHOST": "127.0.0.1", "PGPORT": str(url.port), "POSTGRES_USER": str(url.username)}
-    place["PGPASSWORD"] = postgres.password
-    passwords = {f"{role.upper()}_PASSWORD": PASSWORD for role in ROLES.values()}
-    subprocess.run(["sh", SCRIPT], env={**os.environ, **place, **passwords}, check=True)
-    return postgres
+def roles() -> Iterator[Postgres]:
+    """A server of these tests' own, for they destroy what it holds, set up by the script of the deployment."""
+    with serving() as server:
+        url = server.running.url
+        place = {"PGHOST": "127.0.0.1", "PGPORT": str(url.port), "POSTGRES_USER": str(url.username)}
+        place["PGPASSWORD"] = server.password
+        passwords = {f"{role.upper()}_PASSWORD": PASSWORD for role in ROLES.values()}
+        subprocess.run(["sh", SCRIPT], env={**os.environ, **place, **passwords}, check=True)
+        yield server
 
 
 @pytest.fixture
-def state(roles: Postgres, new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> State:
-    state = State(Home.find(), roles, new_database, monkeypatch)
+def state(roles: Postgres, monkeypatch: pytest.MonkeyPatch) -> State:
+    state = State(Home.find(), roles, monkeypatch)
     state.empty()
     return state
 

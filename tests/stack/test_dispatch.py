@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 
 import pytest
 import yaml
@@ -27,8 +28,9 @@ def test_a_data_stage_of_the_cluster_ends_with_the_lock_that_this_machine_writes
     assert set(jobs) == {"shards"}, "raw clips are made where they lie, the rest was asked of this machine"
     local.remove("shards")
     lock.unlink()
+    _, *arguments = local.command("shards").split()
     done = subprocess.run(
-        local.command("shards").split(), cwd=local.root, env=here.environment, capture_output=True, text=True
+        [sys.executable, *arguments], cwd=local.root, env=here.environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     local.commit("shards")

@@ -18,7 +18,7 @@ def test_phase_1_is_made_decided_and_recorded_on_the_servers(
 ):
     home = tmp_path / "home"
     monkeypatch.setenv("FORESIGHT_DATABASE", new_database())
-    monkeypatch.setenv("FORESIGHT_DAGSTER_DATABASE", postgres.database("dagster"))
+    monkeypatch.setenv("FORESIGHT_DAGSTER_DATABASE", new_database())
     run = foresight(
         home, "run", "--data", "moving_shapes", "--profile", str(small_profile), "--until", "phase1", "--json"
     )
