@@ -1,8 +1,8 @@
 """The decision log: every decision and every override, appended, hash-chained, never edited (design §7).
 
 A decision is recorded before anything acts on it, a refusal as fully as a GO. The same decision recorded twice, by a
-repeated tick or a replayed evaluation, is recorded once. An override is an event of its own, signed by a person, beside
-the decision.
+repeated tick or a replayed evaluation, is recorded once; where another one came between, an event says that the old one
+stands again. An override is an event of its own, signed by a person, beside the decision.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from orchestration.plan.programme import Programme
 from orchestration.record import store
 from orchestration.record.signature import lacking
 from orchestration.record.store import Store
+
+DECIDED, OVERRIDDEN, STANDS_AGAIN = "decided", "overridden", "stands_again"
 
 
 class OverrideError(ValueError):
@@ -72,15 +74,20 @@ class DecisionLog:
         return self.record(gate.decide(programme, evaluation, pins=pins, profile=profile, phase=phase))
 
     def record(self, decision: Decision) -> Decision:
-        """Append a decision at the head of the chain, unless the same one is there: then that one is given back."""
+        """Append a decision at the head of the chain, unless the same one is there: then that one is given back, and
+        stands again if another one of its phase, data set and profile stood since."""
         content = sha256(decision.content())
         with self._store.write() as connection:
             known = connection.execute(
                 sa.select(store.decisions.c.document).where(store.decisions.c.content_sha256 == content)
             ).scalar()
-            if known is not None:
-                return Decision.model_validate_json(known)
             at = store.now(connection, self._clock())
+            if known is not None:
+                old = Decision.model_validate_json(known)
+                stood = [one for _, one in _in_order(connection, old.phase) if _scope(one) == _scope(old)]
+                if stood[-1].sha256 != old.sha256:
+                    store.append(connection, store.events, at, _noted(STANDS_AGAIN, old), kind=STANDS_AGAIN)
+                return old
             decision = decision.chained(store.head(connection, store.decisions))
             row = {
                 "at": store.stamp(at),
@@ -92,13 +99,7 @@ class DecisionLog:
                 "sha256": decision.sha256,
             }
             connection.execute(store.decisions.insert().values(row))
-            noted = {
-                "kind": "decided",
-                "decision_sha256": decision.sha256,
-                "phase": decision.phase,
-                "verdict": decision.verdict,
-            }
-            store.append(connection, store.events, at, noted, kind="decided")
+            store.append(connection, store.events, at, _noted(DECIDED, decision), kind=DECIDED)
         return decision
 
     def head(self) -> str | None:
@@ -109,13 +110,12 @@ class DecisionLog:
     def decisions(
         self, phase: int | None = None, *, dataset: str | None = None, profile: str | None = None
     ) -> list[tuple[dt.datetime, Decision]]:
-        """The decisions in order, each with its time; of one phase, data set or profile where given."""
-        query = sa.select(store.decisions.c.at, store.decisions.c.document).order_by(store.decisions.c.seq)
-        if phase is not None:
-            query = query.where(store.decisions.c.phase == phase)
+        """The decisions, each with the time it was made; of one phase, data set or profile where given.
+
+        They are in the order in which they came to stand, so that the last is the one that does.
+        """
         with self._store.read() as connection:
-            rows = connection.execute(query).all()
-        found = [(dt.datetime.fromisoformat(row.at), Decision.model_validate_json(row.document)) for row in rows]
+            found = _in_order(connection, phase)
         wanted = {"dataset": dataset, "profile": profile}
         return [
             (at, decision)
@@ -163,8 +163,8 @@ class DecisionLog:
                 "profile": profile,
             }
             digest = store.append(connection, store.overrides, at, document, phase=phase)
-            noted = {"kind": "overridden", "override_sha256": digest, "phase": phase, "by": by}
-            store.append(connection, store.events, at, noted, kind="overridden")
+            noted = {"kind": OVERRIDDEN, "override_sha256": digest, "phase": phase, "by": by}
+            store.append(connection, store.events, at, noted, kind=OVERRIDDEN)
         return _override({"at": store.stamp(at), **document}, digest)
 
     def overrides(self, phase: int | None = None) -> list[Override]:
@@ -207,11 +207,13 @@ class DecisionLog:
             for row, body, problem in store.links(connection, store.events):
                 if problem:
                     return f"events, row {row.seq}: {problem}"
+                if body["kind"] == STANDS_AGAIN:
+                    continue
                 if sha := body.get("decision_sha256") or body.get("override_sha256"):
                     witnessed[sha] = (body["kind"], body["at"])
             for row, body, problem in store.links(connection, store.decisions):
                 problem = problem or _changed(row, body)
-                if not problem and witnessed.pop(row.sha256, None) != ("decided", row.at):
+                if not problem and witnessed.pop(row.sha256, None) != (DECIDED, row.at):
                     problem = "no event of that time witnesses it"
                 if problem:
                     return f"decisions, row {row.seq} (phase {row.phase}, {row.verdict}): {problem}"
@@ -237,6 +239,31 @@ def last_day(text: str) -> dt.date | None:
         return dt.date.fromisoformat(text.strip()) if text.strip() else None
     except ValueError:
         raise OverrideError(f"until {text}: not a date; give YYYY-MM-DD") from None
+
+
+def _in_order(connection: sa.Connection, phase: int | None) -> list[tuple[dt.datetime, Decision]]:
+    """The decisions, each with its time, by the event with which each last came to stand."""
+    made = sa.select(store.decisions.c.at, store.decisions.c.document).order_by(store.decisions.c.seq)
+    came = sa.select(store.events.c.document).where(store.events.c.kind.in_((DECIDED, STANDS_AGAIN)))
+    if phase is not None:
+        made = made.where(store.decisions.c.phase == phase)
+    found: dict[str, tuple[dt.datetime, Decision]] = {}
+    for at, document in connection.execute(made):
+        decision = Decision.model_validate_json(document)
+        found[decision.sha256] = (dt.datetime.fromisoformat(at), decision)
+    for document in connection.execute(came.order_by(store.events.c.seq)).scalars():
+        sha = json.loads(document)["decision_sha256"]
+        if sha in found:
+            found[sha] = found.pop(sha)
+    return list(found.values())
+
+
+def _scope(decision: Decision) -> tuple[Any, ...]:
+    return decision.phase, decision.pins.get("dataset"), decision.pins.get("profile")
+
+
+def _noted(kind: str, decision: Decision) -> dict[str, Any]:
+    return {"kind": kind, "decision_sha256": decision.sha256, "phase": decision.phase, "verdict": decision.verdict}
 
 
 def _changed(row: Any, body: Mapping[str, Any]) -> str | None:

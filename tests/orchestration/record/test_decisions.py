@@ -64,13 +64,24 @@ def test_decisions_are_chained_and_read_back_whole(log: DecisionLog) -> None:
 
 def test_the_same_evaluation_is_decided_once(log: DecisionLog) -> None:
     first = log.decide(PROGRAMME, evaluation(1, spatial_iou=metric(0.6)))
-    log.decide(PROGRAMME, evaluation(1))
     replayed = log.decide(PROGRAMME, evaluation(1, spatial_iou=metric(0.6)))
     assert replayed == first
-    assert len(log.decisions()) == 2
-    latest = log.latest(1)
-    assert latest is not None
-    assert latest.verdict == "GO", "a replayed old evaluation is not the newest"
+    assert len(log.decisions()) == len(log.events()) == 1
+
+
+def test_an_evaluation_that_comes_back_stands_again(log: DecisionLog) -> None:
+    first, second = (evaluation(1, spatial_iou=metric(iou)) for iou in (0.80, 0.60))
+    good, bad = (log.decide(PROGRAMME, one) for one in (first, second))
+    log.approve(1, "Chair", "agreed on Monday")
+    for _ in range(2):
+        assert log.decide(PROGRAMME, first) == good
+        assert log.latest(1) == good
+    assert [decision for _, decision in log.decisions()] == [bad, good]
+    assert [event["kind"] for event in log.events()] == ["decided", "decided", "overridden", "stands_again"]
+    assert log.live_override(1) is None, "the override answered the decision between"
+    assert log.verify() is None
+    third = log.decide(PROGRAMME, evaluation(1, spatial_iou=metric(0.81)))
+    assert log.latest(1) == third
 
 
 def test_a_decision_made_on_an_old_head_is_chained_to_the_new(log: DecisionLog) -> None:
