@@ -209,8 +209,9 @@ def result_of(context: dg.AssetExecutionContext, job: Job, *, by_cells: bool = F
     if not by_cells:
         _clear_other(job)
     began = time.monotonic()
-    work, profile = spending.work_of(job), job.profile
-    task = Task(work, job.stage, profile.needs(job.stage), JobParcel(work, job), spending.Paid(job, context.log))
+    booked, profile = spending.account(job), job.profile
+    parcel, purse = JobParcel(booked.work, job), spending.Paid(booked, context.log)
+    task = Task(booked.work, job.stage, profile.needs(job.stage), parcel, purse)
     result = {**dispatch(context, task, profile.dispatch), "fingerprint": job.fingerprint}
     times.note(Home(job.home), job.dataset, context.asset_key.path[-1], time.monotonic() - began)
     part = job.out / f"{RESULT}.part"

@@ -99,14 +99,44 @@ class Held:
                 self._told = reached
 
 
+@dataclass(frozen=True)
+class Account:
+    """Where the attempts of one piece of work are booked, and what one of them may take."""
+
+    home: Home
+    work: str
+    """What is done, whichever attempt does it: the same data, code and recipe go by the same name."""
+    phase: int
+    experiment: str
+    """Its line within the phase's hours."""
+    device: str
+    gpus: int
+    max_hours: float
+
+
+def account(job: Job) -> Account:
+    """A typed job's, by its profile's budget."""
+    home, profile = Home(job.home), job.profile
+    stage = f"{job.stage}{job.phase}" if job.stage == EVALUATE else job.stage
+    return Account(
+        home=home,
+        work=f"{job.dataset}/{stage}/{job.fingerprint[:12]}",
+        phase=job.phase,
+        experiment=str(job.out.relative_to(home.run(job.dataset, "."))),
+        device=profile.device,
+        gpus=profile.budget.gpus,
+        max_hours=profile.budget.max_hours,
+    )
+
+
 @contextmanager
 def reserved(
-    job: Job, attempt: str, log: logging.Logger, *, gpus: int | None = None, waits: bool = False
+    booked: Account, attempt: str, log: logging.Logger, *, gpus: int | None = None, waits: bool = False
 ) -> Iterator[Held]:
-    """Hold the job's hours for the length of a `with`; one that was left open under this attempt is taken over.
+    """Hold an attempt's hours for the length of a `with`; one that was left open under this attempt is taken over.
 
     Args:
-        gpus: how many, where it is not what the profile's budget says.
+        gpus: how many, where it is not what the account says.
         waits: the worker may have to wait for a machine, and its hours tick only when `began` is called.
 
     Raises:
@@ -115,18 +145,17 @@ def reserved(
     """
     from orchestration.record import opened
 
-    home, budget = Home(job.home), job.profile.budget
-    ledger, work = opened.ledger(home), work_of(job)
+    ledger, work = opened.ledger(booked.home), booked.work
     key = f"{work}/{attempt[:8]}"
     one = next((one for one in ledger.attempts(work) if one.key == key), None)
     if one is None:
         one = ledger.reserve(
             key,
-            phase=job.phase,
-            gpus=budget.gpus if gpus is None else gpus,
-            max_hours=ledger.granted(work) or budget.max_hours,
-            device=job.profile.device,
-            experiment=str(job.out.relative_to(home.run(job.dataset, "."))),
+            phase=booked.phase,
+            gpus=booked.gpus if gpus is None else gpus,
+            max_hours=ledger.granted(work) or booked.max_hours,
+            device=booked.device,
+            experiment=booked.experiment,
             person=person(),
         )
     elif one.state == "expired":
@@ -154,9 +183,9 @@ def reserved(
 
 @dataclass(frozen=True)
 class Paid:
-    """The hours of a job in the ledger, one reservation for each of its attempts."""
+    """The hours of one piece of work in the ledger, one reservation for each of its attempts."""
 
-    job: Job
+    account: Account
     log: logging.Logger
     booked = True
 
@@ -164,18 +193,12 @@ class Paid:
         """The newest reservation of an attempt that has a number."""
         from orchestration.record import opened
 
-        known = opened.ledger(Home(self.job.home)).attempts(work_of(self.job))
+        known = opened.ledger(self.account.home).attempts(self.account.work)
         return next((one for one in reversed(known) if number(one.key)), None)
 
     def hold(self, attempt: str, *, gpus: int | None = None, waits: bool = False) -> AbstractContextManager[Held]:
         """See `reserved`."""
-        return reserved(self.job, attempt, self.log, gpus=gpus, waits=waits)
-
-
-def work_of(job: Job) -> str:
-    """What the job does, whichever attempt does it: the same data, code and recipe go by the same name."""
-    stage = f"{job.stage}{job.phase}" if job.stage == EVALUATE else job.stage
-    return f"{job.dataset}/{stage}/{job.fingerprint[:12]}"
+        return reserved(self.account, attempt, self.log, gpus=gpus, waits=waits)
 
 
 def person() -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from orchestration import times
+from orchestration.budget.spending import Account, Paid
 from orchestration.data.datasets import Dataset
 from orchestration.data.workspace import CLIPS, Workspace
 from orchestration.dispatch.needs import Dispatch
@@ -20,6 +21,9 @@ from orchestration.dispatch.send import dispatch
 from orchestration.dispatch.task import Task
 from orchestration.dispatch.unpaid import Unpaid
 from orchestration.resources import Foresight
+
+PAID_BY_PHASE = {"dinov2": 1, "latents": 1, "qwen": 2}
+"""Whose hours pay for what needs a GPU: the phase that D.2 says it was extracted for. The rest is in no budget."""
 
 
 def make(context: dg.AssetExecutionContext, foresight: Foresight, dataset: Dataset, stage: str) -> dg.MaterializeResult:
@@ -30,7 +34,8 @@ def make(context: dg.AssetExecutionContext, foresight: Foresight, dataset: Datas
     if made:
         began = time.monotonic()
         _clear(workspace, stage)
-        result = dispatch(context, _task(foresight, dataset, workspace, stage), _where(foresight, stage))
+        task = _task(context, foresight, dataset, workspace, stage)
+        result = dispatch(context, task, _where(foresight, stage))
         workspace.commit(stage)
         times.note(foresight.home, dataset.name, stage, time.monotonic() - began)
         summary.parent.mkdir(parents=True, exist_ok=True)
@@ -46,9 +51,23 @@ def make(context: dg.AssetExecutionContext, foresight: Foresight, dataset: Datas
     )
 
 
-def _task(foresight: Foresight, dataset: Dataset, workspace: Workspace, stage: str) -> Task:
+def _task(
+    context: dg.AssetExecutionContext, foresight: Foresight, dataset: Dataset, workspace: Workspace, stage: str
+) -> Task:
     work, needs = data_work(workspace, dataset.name, stage), foresight.profile.needs(stage)
-    return Task(work, stage, needs, DataParcel(work, foresight.home, workspace, stage), Unpaid(needs.max_hours))
+    parcel = DataParcel(work, foresight.home, workspace, stage)
+    if stage not in PAID_BY_PHASE:
+        return Task(work, stage, needs, parcel, Unpaid(needs.max_hours))
+    booked = Account(
+        home=foresight.home,
+        work=work,
+        phase=PAID_BY_PHASE[stage],
+        experiment=stage,
+        device=foresight.profile.device,
+        gpus=foresight.profile.budget.gpus,
+        max_hours=needs.max_hours or foresight.profile.budget.max_hours,
+    )
+    return Task(work, stage, needs, parcel, Paid(booked, context.log))
 
 
 def _where(foresight: Foresight, stage: str) -> Dispatch:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from orchestration.budget.ledger import Ledger
 from orchestration.home import Home
+from orchestration.jobs import DATA
 from orchestration.plan.programme import Programme
 from orchestration.plan.risks import RiskState, Signals, Training, assess
 from orchestration.plan.timeline import PhaseDates, Timeline, timeline
@@ -44,9 +45,10 @@ def standing(
 
 
 def _starts(ledger: Ledger, dataset: str) -> dict[int, dt.datetime]:
+    """Features are made ahead, for a phase that has not begun."""
     starts: dict[int, dt.datetime] = {}
     for one in ledger.reservations():
-        if one.key.startswith(f"{dataset}/"):
+        if one.key.startswith(f"{dataset}/") and one.experiment not in DATA:
             starts.setdefault(one.phase, one.reserved_at)
     return starts
 

@@ -9,12 +9,14 @@ import dagster as dg
 import pytest
 import yaml
 
+from orchestration.budget.reservations import Reservation
 from orchestration.data.datasets import GENERATED, Dataset
 from orchestration.dispatch import local
 from orchestration.home import REPOSITORY, Home
-from orchestration.jobs import PREMISE
+from orchestration.jobs import DATA, PREMISE
 from orchestration.profile import PROFILES
 from orchestration.record import mirror
+from orchestration.record.opened import ledger
 from orchestration.resources import Foresight
 from tests.orchestration.experiments.audits import audit
 
@@ -58,6 +60,11 @@ class Workers:
             (job.parent / "audit.json").write_text(json.dumps(measured.document()))
         made = {"runs": {"dino_only": "run"}, "checkpoints": {"dino_only": "checkpoint"}}
         return {"numbers": {"loss": 0.5}, "pictures": [], **made}
+
+
+def booked(home: Home) -> list[Reservation]:
+    """The reservations in order, but those of the features."""
+    return [one for one in ledger(home).reservations() if one.experiment not in DATA]
 
 
 @pytest.fixture

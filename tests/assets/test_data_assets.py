@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from orchestration.budget.ledger import BudgetRefused
 from orchestration.data import datasets
 from orchestration.data.workspace import Workspace, repository_params
+from orchestration.plan.programme import load
+from orchestration.plan.standing import standing
 from orchestration.profile import ProfileError
+from orchestration.record.opened import ledger
 
 DATA = ("clips", "shards", "dinov2", "qwen", "latents")
 
@@ -19,6 +23,26 @@ def test_each_stage_is_dispatched_once_and_then_stands(materialize, workers):
     again = materialize(*DATA)
     assert len(workers.commands) == len(DATA)
     assert again.metadata["made_now"].value is False
+
+
+def test_what_is_extracted_on_gpus_is_paid_for_by_the_phase_that_it_is_for(materialize, workers, home):
+    materialize(*DATA)
+    held = {one.experiment: one for one in ledger(home).reservations()}
+    assert {name: one.phase for name, one in held.items()} == {"dinov2": 1, "latents": 1, "qwen": 2}
+    assert {(one.state, one.ended) for one in held.values()} == {("settled", "done")}
+    timeline, _ = standing(home, "moving_shapes", load())
+    assert not [row.name for row in timeline.rows if row.phase and row.began], "no phase begins with its features"
+
+
+def test_an_extraction_over_its_phases_hours_is_refused_before_it_is_sent(materialize, workers, foresight):
+    path = Path(foresight.profile_name)
+    profile = yaml.safe_load(path.read_text())
+    profile["budget"] = {"gpus": 1, "max_hours": 101}
+    path.write_text(yaml.safe_dump(profile))
+    materialize("clips", "shards")
+    with pytest.raises(BudgetRefused, match="GPU-hours do not fit phase 2: 0 used and 0 reserved of 100"):
+        materialize("qwen")
+    assert "qwen" not in workers.commands
 
 
 def test_the_data_version_is_the_hash_of_dvc_lock(materialize, workers, home):

@@ -13,7 +13,7 @@ from orchestration.budget.ledger import BudgetRefused
 from orchestration.gates.clearance import ClearanceRefused
 from orchestration.phase_stage import PhaseError
 from orchestration.record.opened import decisions, ledger
-from tests.assets.conftest import DATASET
+from tests.assets.conftest import DATASET, booked
 from tests.orchestration.evaluations import evaluation
 
 DATA = ("clips", "shards", "dinov2", "qwen", "latents")
@@ -85,11 +85,7 @@ def test_the_same_evaluation_is_decided_and_overridden_once(trained, materialize
 
 
 def test_a_dispatch_is_paid_for_in_the_ledger(trained, home):
-    from orchestration.budget.ledger import Ledger
-    from orchestration.plan.programme import load
-    from orchestration.record.store import Store
-
-    [held] = Ledger(Store(home.database), load()).reservations()
+    [held] = booked(home)
     assert (held.phase, held.state, held.ended, held.experiment) == (1, "settled", "done", "phase1")
 
 
@@ -109,13 +105,13 @@ def test_a_phase_that_stops_at_its_reservation_goes_on_when_a_person_has_approve
     assert workers.commands == ["phase1 moving_shapes"]
     assert workers.seconds == [pytest.approx(7200, abs=60), pytest.approx(1800, abs=60)]
     assert (folder / "checkpoints").is_dir(), "what was done is kept"
-    assert [one.ended for one in ledger(home).reservations()] == ["stopped", "done"]
+    assert [one.ended for one in booked(home)] == ["stopped", "done"]
 
 
 def test_an_evaluation_is_an_experiment_of_its_own(trained, materialize, home):
     evaluated(home)
     materialize("phase1_evaluation")
-    assert [one.experiment for one in ledger(home).reservations()] == ["phase1", "phase1/evaluation"]
+    assert [one.experiment for one in booked(home)] == ["phase1", "phase1/evaluation"]
 
 
 def test_the_budget_is_mirrored_to_mlflow_once_for_each_reservation(trained, materialize, home, monkeypatch):
@@ -124,15 +120,17 @@ def test_the_budget_is_mirrored_to_mlflow_once_for_each_reservation(trained, mat
     def mirrored():
         return mlflow.search_runs(experiment_names=["budget"], output_format="list")
 
-    [run] = mirrored()
-    [held] = ledger(home).reservations()
-    assert (run.info.run_name, run.data.tags["ended"], run.data.tags["person"]) == (held.key, "done", held.person)
-    assert run.data.metrics["wall_hours"] == held.wall_hours
+    held = {one.key: one for one in ledger(home).reservations()}
+    assert {run.info.run_name for run in mirrored()} == set(held)
+    run = mirrored()[0]
+    one = held[run.info.run_name]
+    assert (run.data.tags["ended"], run.data.tags["person"]) == ("done", one.person)
+    assert run.data.metrics["wall_hours"] == one.wall_hours
     document = mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/budget.json")
-    assert document["reservations"][0]["key"] == held.key
+    assert one.key in {entry["key"] for entry in document["reservations"]}
     evaluated(home)
     materialize("phase1_evaluation")
-    assert len(mirrored()) == 2
+    assert len(mirrored()) == len(held) + 1
 
 
 def test_a_mirror_that_breaks_breaks_no_run(materialize, workers, home, monkeypatch):
@@ -141,7 +139,7 @@ def test_a_mirror_that_breaks_breaks_no_run(materialize, workers, home, monkeypa
     made = materialize("phase1")
     assert made.metadata["made_now"].value is True
     assert "budget" not in made.metadata
-    assert [one.ended for one in ledger(home).reservations()] == ["done"]
+    assert [one.ended for one in booked(home)] == ["done"]
 
 
 def test_a_fusion_over_the_budget_is_not_dispatched_unless_on_purpose(materialize, workers, foresight):

@@ -8,6 +8,7 @@ import yaml
 from orchestration.gates.clearance import ClearanceRefused
 from orchestration.jobs import PREMISE
 from orchestration.record.opened import experiments
+from tests.assets.conftest import booked
 from tests.assets.test_phase_assets import DATA
 
 FALLS = {"iou": {"qwen_premerge": 0.58}}
@@ -23,18 +24,14 @@ def real(foresight):
 
 
 def test_the_audit_is_recorded_paid_for_and_not_made_twice(materialize, workers, home, foresight):
-    from orchestration.budget.ledger import Ledger
-    from orchestration.plan.programme import load
-    from orchestration.record.store import Store
-
     materialize(*DATA, PREMISE)
     made = materialize(PREMISE)
     assert workers.commands.count("premise moving_shapes") == 1
     assert made.metadata["made_now"].value is False
     assert made.metadata["verdict"].value == "stands"
     assert len(experiments(home).decisions(PREMISE)) == 1
-    held = Ledger(Store(home.database), load()).reservations()
-    assert [(one.experiment, one.phase, one.max_hours, one.state) for one in held] == [(PREMISE, 1, 0.5, "settled")]
+    [held] = booked(home)
+    assert (held.experiment, held.phase, held.max_hours, held.state) == (PREMISE, 1, 0.5, "settled")
 
 
 def test_phase_1_waits_on_real_weights_and_goes_on_once_the_premise_stands(materialize, workers, real):

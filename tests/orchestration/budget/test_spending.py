@@ -8,7 +8,7 @@ import pytest
 from orchestration.budget import spending
 from orchestration.budget.allowance import StoppedAtReservation
 from orchestration.budget.ledger import BudgetRefused, Ledger
-from orchestration.budget.spending import position, reserved
+from orchestration.budget.spending import account, position, reserved
 from orchestration.home import Home
 from orchestration.progress import Progress
 from orchestration.record import opened
@@ -39,7 +39,7 @@ def until(true, patience: float = 30) -> None:
 
 def test_a_run_is_reserved_under_who_started_it_and_settled_by_what_it_took(job, ledger, monkeypatch):
     monkeypatch.setenv("FORESIGHT_PERSON", "ada")
-    with reserved(job, "11111111", LOG) as held:
+    with reserved(account(job), "11111111", LOG) as held:
         assert held.left() == pytest.approx(job.profile.budget.max_hours * 3600, abs=60)
         [one] = ledger.reservations()
         assert (one.state, one.person, one.experiment) == ("committed", "ada", "phase1")
@@ -50,21 +50,21 @@ def test_a_run_is_reserved_under_who_started_it_and_settled_by_what_it_took(job,
 
 
 def test_a_run_that_fails_is_settled_as_failed(job, ledger):
-    with pytest.raises(ZeroDivisionError), reserved(job, "11111111", LOG):
+    with pytest.raises(ZeroDivisionError), reserved(account(job), "11111111", LOG):
         raise ZeroDivisionError
     assert [(one.state, one.ended) for one in ledger.reservations()] == [("settled", "failed")]
 
 
 def test_a_run_that_stops_says_what_to_do_and_goes_on_for_the_approved_hours(job, ledger):
-    work = spending.work_of(job)
+    work = spending.account(job).work
     said = f"time was up; `foresight budget approve {work} --hours"
-    with pytest.raises(StoppedAtReservation, match=said) as stopped, reserved(job, "11111111", LOG):
+    with pytest.raises(StoppedAtReservation, match=said) as stopped, reserved(account(job), "11111111", LOG):
         raise StoppedAtReservation("time was up")
     assert stopped.value.__cause__ is None, "a run shows the first error of a chain: it must be the one with the remedy"
-    with pytest.raises(BudgetRefused, match=work), reserved(job, "22222222", LOG):
+    with pytest.raises(BudgetRefused, match=work), reserved(account(job), "22222222", LOG):
         pytest.fail("dispatched")
     ledger.approve(work, 0.25, "A. Chair", "nearly there")
-    with reserved(job, "33333333", LOG) as held:
+    with reserved(account(job), "33333333", LOG) as held:
         assert held.left() == pytest.approx(900, abs=60)
 
 
@@ -73,7 +73,7 @@ def test_signs_of_life_come_whether_or_not_there_is_progress_and_become_a_foreca
     beats = []
     real = Ledger.heartbeat
     monkeypatch.setattr(Ledger, "heartbeat", lambda self, *given: beats.append(given[1:]) or real(self, *given))
-    with reserved(job, "11111111", LOG) as held:
+    with reserved(account(job), "11111111", LOG) as held:
         until(lambda: len(beats) >= 3)
         assert set(beats) == {()}, "alive, with nothing to tell"
         for step in range(1, 6):
@@ -93,7 +93,7 @@ def test_a_run_whose_reservation_was_given_away_has_no_time_left(job, ledger, mo
     monkeypatch.setattr(spending, "BEAT_S", 0.02)
 
     def lose() -> None:
-        with reserved(job, "11111111", LOG) as held:
+        with reserved(account(job), "11111111", LOG) as held:
             ledger.settle(held.key, 0.1, "failed")
             until(lambda: held.left() == 0)
             raise StoppedAtReservation("it was ended")
@@ -114,7 +114,7 @@ def test_a_ledger_that_is_away_for_a_while_costs_a_warning(job, ledger, monkeypa
         return real(self, *given)
 
     monkeypatch.setattr(Ledger, "heartbeat", heartbeat)
-    with reserved(job, "11111111", LOG) as held:
+    with reserved(account(job), "11111111", LOG) as held:
         held.progress(Progress("phase1", "phase1", 5, 10))
         until(lambda: len(beats) >= 4)
         assert held.left() > 0

@@ -6,7 +6,7 @@ import pytest
 
 from orchestration.budget.ledger import BudgetRefused, LedgerError
 from orchestration.budget.reservations import OPEN
-from orchestration.budget.spending import Paid, reserved
+from orchestration.budget.spending import Paid, account, reserved
 from orchestration.dispatch.task import Detached
 from orchestration.home import Home
 from orchestration.record import opened
@@ -75,24 +75,24 @@ def test_a_run_that_cannot_tell_what_its_worker_does_leaves_the_hours_to_the_nex
     ledger = opened.ledger(Home(job.home))
 
     def lose_sight() -> None:
-        with reserved(job, "a1", LOG, waits=True) as held:
+        with reserved(account(job), "a1", LOG, waits=True) as held:
             held.began()
             raise Detached("the cluster is away")
 
     with pytest.raises(Detached):
         lose_sight()
     assert [one.state for one in ledger.reservations()] == ["committed"]
-    found = Paid(job, LOG).last()
+    found = Paid(account(job), LOG).last()
     assert found is not None
     assert found.state in OPEN
-    with reserved(job, "a1", LOG, waits=True) as held:
+    with reserved(account(job), "a1", LOG, waits=True) as held:
         assert held.began_at == found.committed_at
     assert [(one.state, one.ended) for one in ledger.reservations()] == [("settled", "done")]
 
 
 def test_a_worker_that_waits_for_a_machine_uses_no_hours(job):
     ledger = opened.ledger(Home(job.home))
-    with reserved(job, "a1", LOG, gpus=2, waits=True) as held:
+    with reserved(account(job), "a1", LOG, gpus=2, waits=True) as held:
         assert held.left() == job.profile.budget.max_hours * 3600
         assert [(one.state, one.gpus) for one in ledger.reservations()] == [("reserved", 2)]
     assert [one.state for one in ledger.reservations()] == ["released"]

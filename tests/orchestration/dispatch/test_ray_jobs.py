@@ -44,8 +44,8 @@ class Dispatching:
     """The same work, asked for as often as a test wants."""
 
     def __init__(self, job, client: Client) -> None:
-        self.client, self.parcel, self.work = client, Parcel(), spending.work_of(job)
-        self.purse = spending.Paid(job, LOG)
+        self.client, self.parcel, self.work = client, Parcel(), spending.account(job).work
+        self.purse = spending.Paid(spending.account(job), LOG)
         self.needs = Needs(gpus=(Gpus(kind="A100-80GB"),), retries=0)
 
     def id(self, attempt: int) -> str:
