@@ -2,7 +2,7 @@
 version is reported once the push has come to its end.
 
 The asset's DataVersion is the hash that DVC keeps for what the stage made, so Dagster and DVC name the same bytes
-alike.
+alike. What needs a GPU is paid for by the phase for which D.2 stores it; the rest is in no budget.
 """
 
 import json
@@ -13,6 +13,7 @@ import dagster as dg
 
 from orchestration import times
 from orchestration.budget.spending import Account, Paid
+from orchestration.budget.storage import PHASE_OF
 from orchestration.data.datasets import Dataset
 from orchestration.data.workspace import CLIPS, Workspace
 from orchestration.dispatch.needs import Dispatch
@@ -21,9 +22,6 @@ from orchestration.dispatch.send import dispatch
 from orchestration.dispatch.task import Task
 from orchestration.dispatch.unpaid import Unpaid
 from orchestration.resources import Foresight
-
-PAID_BY_PHASE = {"dinov2": 1, "latents": 1, "qwen": 2}
-"""Whose hours pay for what needs a GPU: the phase that D.2 says it was extracted for. The rest is in no budget."""
 
 
 def make(context: dg.AssetExecutionContext, foresight: Foresight, dataset: Dataset, stage: str) -> dg.MaterializeResult:
@@ -56,12 +54,12 @@ def _task(
 ) -> Task:
     work, needs = data_work(workspace, dataset.name, stage), foresight.profile.needs(stage)
     parcel = DataParcel(work, foresight.home, workspace, stage)
-    if stage not in PAID_BY_PHASE:
+    if stage not in PHASE_OF:
         return Task(work, stage, needs, parcel, Unpaid(needs.max_hours))
     booked = Account(
         home=foresight.home,
         work=work,
-        phase=PAID_BY_PHASE[stage],
+        phase=PHASE_OF[stage],
         experiment=stage,
         device=foresight.profile.device,
         gpus=foresight.profile.budget.gpus,

@@ -28,7 +28,7 @@ def test_each_stage_is_dispatched_once_and_then_stands(materialize, workers):
 def test_what_is_extracted_on_gpus_is_paid_for_by_the_phase_that_it_is_for(materialize, workers, home):
     materialize(*DATA)
     held = {one.experiment: one for one in ledger(home).reservations()}
-    assert {name: one.phase for name, one in held.items()} == {"dinov2": 1, "latents": 1, "qwen": 2}
+    assert {name: one.phase for name, one in held.items()} == {"dinov2": 1, "qwen": 2, "latents": 3}
     assert {(one.state, one.ended) for one in held.values()} == {("settled", "done")}
     timeline, _ = standing(home, "moving_shapes", load())
     assert not [row.name for row in timeline.rows if row.phase and row.began], "no phase begins with its features"

@@ -35,7 +35,7 @@ def test_phase_1_is_made_decided_and_recorded_on_the_servers(
     losses = client.MlflowClient().get_metric_history(run_id, "loss")
     assert [one.step for one in losses] == [1, 2, 3]
     bucket, _, prefix = mlflow.artifacts.removeprefix("s3://").partition("/")
-    listed = boto3.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]
+    listed = boto3.Session().client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]
     assert any(each["Key"].endswith("model.safetensors") and run_id in each["Key"] for each in listed)
     left = [path for path in home.rglob("*") if path.is_file() and path.stat().st_size < 2**22]
     for secret in (postgres.password, s3.secret_key):
