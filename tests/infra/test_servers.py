@@ -19,13 +19,13 @@ def test_s3_keeps_its_objects_over_a_start_and_takes_the_new_key_only(tmp_path, 
         with seaweedfs.serving(tmp_path / "s3", free_ports(1)[0], access, secret) as server:
             for name, value in server.environment.items():
                 monkeypatch.setenv(name, value)
-            client = boto3.client("s3")
+            client = boto3.Session().client("s3")
             server.bucket("kept")
             if number == 0:
                 client.put_object(Bucket="kept", Key="clip", Body=b"frames")
             assert client.get_object(Bucket="kept", Key="clip")["Body"].read() == b"frames"
             with pytest.raises(ClientError, match="InvalidAccessKeyId"):
-                boto3.client("s3", aws_access_key_id="three", aws_secret_access_key="3").list_buckets()
+                boto3.Session().client("s3", aws_access_key_id="three", aws_secret_access_key="3").list_buckets()
             members = server.server.members()
             assert members
     assert not [process for process in members if psutil.pid_exists(process.pid)]
