@@ -114,7 +114,7 @@ class ReportBundle:
     phases: Mapping[int, PhaseEvidence]
     """1, 2, 3; always all of them."""
     budget: Mapping[str, Any]
-    """The ledger's summary, `foresight.budget/1`."""
+    """The ledger's summary, `foresight.budget/1`, with the storage beside it."""
     premise: PremiseEvidence | None = None
     studies: Sequence[StudyEvidence] = ()
     elsewhere: Mapping[str, Mapping[int, PhaseEvidence]] = field(default_factory=dict)

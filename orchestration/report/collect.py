@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from orchestration.budget.ledger import Ledger
+from orchestration.budget.budget import document as budget_of
 from orchestration.data.datasets import GENERATED, known
 from orchestration.documents import Decision, Evaluation, Phase, read_evaluation
 from orchestration.experiments.documents import read_premise
@@ -76,7 +76,7 @@ def collect(home: Home, dataset: str = GENERATED) -> ReportBundle:
         dataset=dataset,
         made_at=datetime.now(UTC),
         phases=phases,
-        budget=Ledger(records, programme).summary(),
+        budget=budget_of(home),
         premise=_premise(home, dataset, ExperimentLog(records)),
         studies=evidence(home, dataset, ExperimentLog(records), programme),
         elsewhere={

@@ -51,6 +51,8 @@ def render(bundle: ReportBundle) -> str:
         "overall": _overall(bundle),
         "elsewhere": _elsewhere(bundle),
         "cost": cost.ledger(bundle),
+        "storage": cost.storage(bundle),
+        "open_runs": cost.open_runs(bundle),
         "plan": plan.lines(bundle),
         "counted_from": plan.counted_from(bundle.timeline),
         "risks": plan.risks(bundle),

@@ -119,6 +119,22 @@ def test_cost_and_time_stand_against_plan(ran):
     assert "Phase 2 100 h 30.0 h 0.0 h 70.0 h $60.00" in seen
     assert re.search(r"Phase 1: spatial reconstruction 2 weeks .{20,40} 3 min 39 s done", seen)
     assert "30.0 of 300" in seen
+    assert re.search(r"Phase 1 \(§D.2\) 50 GB 0.\d{3} GB not measured", seen)
+
+
+def test_who_waits_for_hours_and_who_goes_on_is_told(ran):
+    from orchestration.budget.ledger import Ledger
+    from orchestration.plan import programme
+    from orchestration.record.store import Store
+
+    ledger = Ledger(Store(ran.home.database), programme.load())
+    for key in ("moving_shapes/phase1/abc/a1", "moving_shapes/phase2/def/a1"):
+        ledger.reserve(key, phase=1, gpus=1, max_hours=4, device="a100")
+        ledger.commit(key)
+    ledger.settle("moving_shapes/phase1/abc/a1", 4, "stopped")
+    seen = text(render(collect(ran.home)))
+    assert "phase1/abc stopped at the end of its 4 h and waits for a person; to its last step: nothing" in seen
+    assert re.search(r"phase2/def/a1 goes on, with 4 h reserved; to its last step: .* \(enough: \w+\)", seen)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
