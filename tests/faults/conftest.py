@@ -60,6 +60,11 @@ def fault_row(request: pytest.FixtureRequest) -> Iterator[FaultRow]:
 PASSED = pytest.StashKey[bool]()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Clusters without a token come first: a process that Ray has known one in may start none without."""
+    items.sort(key=lambda item: "nodes" not in getattr(item, "fixturenames", ()))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
     report = yield
