@@ -77,20 +77,23 @@ def storage(bundle: ReportBundle) -> StorageTable:
     return StorageTable(lines, note)
 
 
-def open_runs(bundle: ReportBundle) -> list[str]:
-    """A sentence for each run that goes on, with its forecast, and for each that stopped and waits for a person."""
-    going = [one for one in bundle.budget["reservations"] if "forecast" in one]
-    goes_on = [
+def going_on(bundle: ReportBundle) -> list[str]:
+    """A sentence for each run that goes on, with its forecast."""
+    return [
         f"{one['key']} goes on, with {one['max_hours']:.3g} h reserved; to its last step: {ahead(one['forecast'])}"
         f" (enough: {one['forecast']['enough']})."
-        for one in going
+        for one in bundle.budget["reservations"]
+        if "forecast" in one
     ]
-    waits = [
+
+
+def waiting(bundle: ReportBundle) -> list[str]:
+    """A sentence for each run that stopped at the end of its hours."""
+    return [
         f"{one['work']} stopped at the end of its {one['max_hours']:.3g} h and waits for a person; to its last step:"
         f" {ahead(one['needs'])}."
         for one in bundle.budget["waiting"]
     ]
-    return [*goes_on, *waits]
 
 
 def _stored(words: str, row: Mapping[str, Any]) -> StorageLine:
