@@ -10,13 +10,13 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestration.admission import require_inside
 from orchestration.dispatch.bundle import Bundle, BundleError, Done, place, read
-from orchestration.dispatch.partial import fetch, kept
+from orchestration.dispatch.partial import fetch, forget, kept, kept_extraction
 from orchestration.home import Home
 from orchestration.jobs import Job
 
@@ -54,11 +54,12 @@ def run(stage: str, key: str, reporter: Any, work: Stage) -> dict[str, Any]:
         job = lay_out(store, bundle, home)
         path = _write(job, time.monotonic() - began) if job else None
         laid = listing(home.runs)  # the job file among them: its paths are this worker's, and stay here
-        with kept(store, place(bundle.work, "partial"), job.out) if job else nullcontext():
+        with _kept(store, bundle, home, job):
             result = work(stage, path, reporter)
         made = send_back(store, bundle, home, laid)
         seconds = time.monotonic() - began
         _put_done(store, Done(work=bundle.work, home=str(home.root), seconds=seconds, result=result, **made))
+        forget(store, place(bundle.work, "partial"))
     return result
 
 
@@ -95,6 +96,7 @@ def lay_out(store: "ObjectStore", bundle: Bundle, home: Home) -> Job | None:
     Raises:
         BundleError: the data or the weights here are not those that the work was asked for with.
     """
+    from orchestration.objects.extractions import pull_extraction
     from orchestration.objects.folders import pull_folder
 
     for folder, prefix in bundle.folders.items():
@@ -104,6 +106,8 @@ def lay_out(store: "ObjectStore", bundle: Bundle, home: Home) -> Job | None:
     workspace.pull(bundle.pull)
     os.chdir(workspace.root)
     if bundle.job is None:
+        if features := _features(bundle, home):
+            pull_extraction(store, place(bundle.work, "partial"), features)
         return None
     job = bundle.job.moved(home.root)
     require_inside(job, place(bundle.work, "the job"))  # before anything is written where it says
@@ -111,6 +115,22 @@ def lay_out(store: "ObjectStore", bundle: Bundle, home: Home) -> Job | None:
     _require("weights", {name: job.profile.hash_of(name) for name in job.weights}, job.weights)
     fetch(store, place(bundle.work, "partial"), job.out)
     return job
+
+
+def _kept(store: "ObjectStore", bundle: Bundle, home: Home, job: Job | None) -> AbstractContextManager[None]:
+    """What the stage has made so far goes to S3 while it goes on, for whoever takes it up were this worker lost."""
+    prefix = place(bundle.work, "partial")
+    if job is not None:
+        return kept(store, prefix, job.out)
+    features = _features(bundle, home)
+    return kept_extraction(store, prefix, features) if features else nullcontext()
+
+
+def _features(bundle: Bundle, home: Home) -> Path | None:
+    """Where an extraction has its features; None of other stages."""
+    from orchestration.stages.tokens import FOLDERS
+
+    return home.root / bundle.workspace / FOLDERS[bundle.stage] if bundle.stage in FOLDERS else None
 
 
 def send_back(store: "ObjectStore", bundle: Bundle, home: Home, laid: dict[str, tuple[int, int]]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """There and back: what a worker elsewhere is given, what it refuses, and what the home holds afterwards."""
 
+import itertools
 import json
 import os
 import signal
@@ -7,8 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from models.data.features import FeatureStore, extract
+from models.data.generated import write_dataset
+from models.data.shards import ClipShards, build_shards
 from orchestration.data.workspace import Workspace
 from orchestration.dispatch import bundle as bundles
 from orchestration.dispatch import partial, scratch
@@ -17,6 +22,7 @@ from orchestration.dispatch.parcels import JobParcel
 from orchestration.home import REPOSITORY, Home
 from orchestration.jobs import JobError
 from orchestration.objects import store as stores
+from orchestration.objects.extractions import pull_extraction
 from tests.orchestration.dispatch.stores import Memory
 from tests.orchestration.test_worker import job as any_job
 
@@ -219,3 +225,55 @@ def test_a_checkpoint_that_came_from_s3_is_not_sent_there_again(tmp_path, store,
     with partial.kept(store, "partial", tmp_path):
         pass
     assert store.put == []
+
+
+ENCODER = {"name": "toy", "fingerprint": "f", "weights_sha256": "w", "standin": True}
+
+
+@pytest.fixture
+def clips(tmp_path) -> ClipShards:
+    write_dataset(tmp_path / "raw", 12, 0, 0, frames=9, size=32)
+    build_shards(tmp_path / "raw", tmp_path / "shards", frames=9, size=32, clips_per_shard=4)
+    return ClipShards(tmp_path / "shards")
+
+
+def extracted(clips: ClipShards, folder: Path, *, dies_after: int = 100) -> int:
+    """Clips encoded; the encoder ends, as a lost machine does, once it has seen so many calls."""
+    calls = itertools.count()
+
+    def encode(frames):
+        if next(calls) >= dies_after:
+            raise InterruptedError
+        return {"tokens": frames[:, 0, :2, :2, 0].astype(np.float16)}
+
+    return extract(clips, folder, encode, batch=4, **ENCODER)
+
+
+def test_another_worker_encodes_only_what_a_lost_one_had_not(tmp_path, store, clips, monkeypatch):
+    monkeypatch.setattr(partial, "LOOK_S", 0.01)
+    with pytest.raises(InterruptedError), partial.kept_extraction(store, "partial", tmp_path / "lost"):
+        extracted(clips, tmp_path / "lost", dies_after=2)
+    assert pull_extraction(store, "partial", tmp_path / "next") == 2
+    with partial.kept_extraction(store, "partial", tmp_path / "next"):
+        assert extracted(clips, tmp_path / "next") == 4
+    FeatureStore(tmp_path / "next", clips).verify()
+    sent = [key for key in store.put if "/files/" in key]
+    assert len(sent) == len(set(sent)) == 3, "nothing is sent twice"
+    partial.forget(store, "partial")
+    assert not list(store.keys("partial"))
+
+
+def test_a_damaged_file_of_a_lost_extraction_costs_its_clips_alone(tmp_path, store, clips):
+    with partial.kept_extraction(store, "partial", tmp_path / "lost"):
+        extracted(clips, tmp_path / "lost")
+    damaged, gone, _ = store.keys("partial/files/")
+    store.held[damaged] += b"!"
+    store.remove(gone)
+    assert pull_extraction(store, "partial", tmp_path / "next") == 1
+    assert extracted(clips, tmp_path / "next") == 8
+    FeatureStore(tmp_path / "next", clips).verify()
+
+
+def test_where_nothing_was_kept_an_extraction_starts_at_its_first_clip(tmp_path, store):
+    assert pull_extraction(store, "partial", tmp_path / "next") == 0
+    assert not (tmp_path / "next").exists()
