@@ -11,6 +11,8 @@ import pytest
 SESSION = "FORESIGHT_TEST_SESSION"
 GRACE_S = 10.0
 """What was told to end may take a moment."""
+PYTHONS_OWN = ("from multiprocessing.resource_tracker import", "from multiprocessing.forkserver import")
+"""Helpers that Python keeps for this process and that end when it does."""
 
 
 @pytest.hookimpl
@@ -48,7 +50,14 @@ def left_behind(mark: str) -> list[psutil.Process]:
         with suppress(psutil.Error):
             if process.environ().get(SESSION) == mark:
                 found[process.pid] = process
-    return [one for one in found.values() if one.pid not in own and _lives(one)]
+    return [one for one in found.values() if one.pid not in own and _lives(one) and not _helps(one)]
+
+
+def _helps(process: psutil.Process) -> bool:
+    """Whether it is a helper of this process, not one that another left."""
+    with suppress(psutil.Error):
+        return process.ppid() == os.getpid() and any(own in " ".join(process.cmdline()) for own in PYTHONS_OWN)
+    return False
 
 
 def _lives(process: psutil.Process) -> bool:

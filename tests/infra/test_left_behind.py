@@ -1,5 +1,6 @@
 """A stack test that leaves a process behind fails its session, even when the process's parent is gone."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -29,6 +30,13 @@ def test_what_is_left_is_named_ended_and_fails_the_session(tmp_path):
     assert "left behind:" in done.stdout
     assert "time.sleep(600)" in done.stdout
     assert done.returncode == 1
+
+
+def test_what_python_keeps_for_this_process_is_not_left_behind():
+    helped = multiprocessing.get_context("forkserver").Process(target=os.getpid)
+    helped.start()
+    helped.join()
+    assert not left_behind("no such session")
 
 
 def test_a_mark_that_no_process_has_finds_children_only():
