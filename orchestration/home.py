@@ -80,14 +80,26 @@ class Home:
         return given or f"sqlite:///{self.mlflow / 'mlflow.db'}"
 
     @property
+    def has_mlflow(self) -> bool:
+        """Whether there is an MLflow to ask: a server's, or the file that a run of this home made."""
+        return not self.tracking_uri.startswith("sqlite:") or self.mlflow.is_dir()
+
+    @property
     def artifacts(self) -> str:
         """Where MLflow keeps the files of its runs when no server of its own says so."""
         return f"{self.objects}/mlflow" if self.objects else (self.mlflow / "artifacts").as_uri()
 
     @property
     def objects(self) -> str | None:
-        """Where large files lie for all machines: $FORESIGHT_OBJECTS, s3://BUCKET/PREFIX; None: in this home alone."""
-        return os.environ.get("FORESIGHT_OBJECTS") or None
+        """Where large files lie for all machines: $FORESIGHT_OBJECTS, s3://BUCKET/PREFIX; None: in this home alone.
+
+        Raises:
+            HomeError: the address holds keys, which DVC's and MLflow's files would keep.
+        """
+        given = os.environ.get("FORESIGHT_OBJECTS") or None
+        if given and urlsplit(given).username is not None:
+            raise HomeError("FORESIGHT_OBJECTS: holds a key, which would be written down; give it as AWS_* variables")
+        return given
 
     @property
     def database(self) -> str:

@@ -211,7 +211,8 @@ def result_of(context: dg.AssetExecutionContext, job: Job, *, by_cells: bool = F
     began = time.monotonic()
     booked, profile = spending.account(job), job.profile
     parcel, purse = JobParcel(booked.work, job), spending.Paid(booked, context.log)
-    task = Task(booked.work, job.stage, profile.needs(job.stage), parcel, purse)
+    needs, beside = profile.needs(job.stage), profile.gpus_of_workers(job.stage)
+    task = Task(booked.work, job.stage, needs, parcel, purse, beside)
     result = {**dispatch(context, task, profile.dispatch), "fingerprint": job.fingerprint}
     times.note(Home(job.home), job.dataset, context.asset_key.path[-1], time.monotonic() - began)
     part = job.out / f"{RESULT}.part"

@@ -266,17 +266,27 @@ class Profile(Part):
                 raise ValueError(
                     f"workers.most: {most} cannot share phase{phase}'s batch of {self.training(phase).batch}"
                 )
-        if self.device == "cuda" and self.budget.gpus < most:
-            raise ValueError(
-                f"budget.gpus: {self.budget.gpus} are reserved and workers.most is {most}; reserve as many"
-            )
+        for name, count in (("most", most), ("extraction", self.workers.extraction)):
+            if self.device == "cuda" and self.budget.gpus < count:
+                raise ValueError(
+                    f"budget.gpus: {self.budget.gpus} are reserved and workers.{name} is {count}; reserve as many"
+                )
         return self
 
     def needs(self, stage: str) -> Needs:
         """What a stage needs of the machine that it is sent to; GPUs of several workers are asked for by them."""
         needs = self.dispatch.needs(stage)
-        shared = self.workers.most > 1 and stage in ("phase1", "phase2", "phase3")
-        return needs.model_copy(update={"gpus": ()}) if shared else needs
+        return needs.model_copy(update={"gpus": ()}) if self._workers_of(stage) > 1 else needs
+
+    def gpus_of_workers(self, stage: str) -> int:
+        """GPUs that the workers of a stage ask for themselves; none where it has no workers of its own."""
+        count = self._workers_of(stage)
+        return count if count > 1 and self.device == "cuda" else 0
+
+    def _workers_of(self, stage: str) -> int:
+        if stage in ("phase1", "phase2", "phase3"):
+            return self.workers.most
+        return self.workers.extraction if stage in ("dinov2", "qwen", "latents") else 1
 
     def training(self, phase: int) -> Training:
         """The recipe numbers of a phase."""

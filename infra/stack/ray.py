@@ -109,7 +109,8 @@ def head(shared: Cluster, node: Node) -> Iterator[Server]:
         "dashboard-port": shared.dashboard_port,
         "ray-client-server-port": shared.client_port,
     }
-    kept = {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": str(tables)}
+    patient = {"RAY_JOB_START_TIMEOUT_SECONDS": str(30 * 86400)}  # a job waits for its GPU; Ray fails it after 15 min
+    kept = {**patient, "RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": str(tables)}
     with _node(shared, node, 0, ["--head"], options, kept) as server:
         yield server
 

@@ -98,7 +98,8 @@ class Ledger:
             return wanted
 
     def resume(self, key: str) -> Reservation:
-        """Take up a reservation that expired while its worker went on: it holds its hours again, if they still fit.
+        """Take up a reservation that expired while its worker went on, or waited for a machine: it holds its hours
+        again, if they still fit.
 
         Raises:
             BudgetRefused: they do not.
@@ -108,10 +109,10 @@ class Ledger:
             one = _find(book, key)
             if one.state in OPEN:
                 return one
-            if one.state != "expired" or one.committed_at is None:
-                raise LedgerError(f"{key} is {one.state}: only what expired at work can be taken up again")
+            if one.state != "expired":
+                raise LedgerError(f"{key} is {one.state}: only what expired can be taken up again")
             del book.held[key]
-            self._fits(book, replace(one, state="committed"))
+            self._fits(book, replace(one, state="reserved"))
             at = store.now(connection, self._clock())
             self._append(connection, at, key, f"{RESUME} {one.silences}")
             connection.execute(store.heartbeats.insert().values(key=key, at=store.stamp(at)))

@@ -160,7 +160,8 @@ def read(rows: Iterable[Mapping[str, Any]]) -> Book:
         elif step == "commit":
             book.held[key] = replace(book.held[key], state="committed", committed_at=at)
         elif step.startswith(RESUME):
-            book.held[key] = replace(book.held[key], state="committed", wall_hours=0.0)
+            one = book.held[key]
+            book.held[key] = replace(one, state="committed" if one.committed_at else "reserved", wall_hours=0.0)
         elif step.startswith("expire"):
             one = book.held[key]
             book.held[key] = replace(one, state="expired", wall_hours=row["wall_hours"], silences=one.silences + 1)

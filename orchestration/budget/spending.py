@@ -125,7 +125,7 @@ def account(job: Job) -> Account:
         experiment=str(job.out.relative_to(home.run(job.dataset, "."))),
         device=profile.device,
         gpus=profile.budget.gpus,
-        max_hours=profile.budget.max_hours,
+        max_hours=min(profile.budget.max_hours, profile.needs(job.stage).max_hours or profile.budget.max_hours),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from orchestration.cli.exits import exits, print_json
-from orchestration.home import Home
+from orchestration.home import Home, HomeError
 from orchestration.profile import PROFILES, Profile, ProfileError, load
 
 GB = 2**30
@@ -88,14 +88,17 @@ def _database() -> list[dict[str, Any]]:
 
 def _objects() -> list[dict[str, Any]]:
     """The store that $FORESIGHT_OBJECTS names, if it does."""
-    url = Home.find().objects
+    what, remedy = "object store", "mend it, or correct the AWS_* variables or FORESIGHT_OBJECTS"
+    try:
+        url = Home.find().objects
+    except HomeError as error:
+        return [_row(what, str(error), False, remedy)]
     if url is None:
         return []
     from dataclasses import replace
 
     from orchestration.objects.store import AddressError, ObjectError, open_store
 
-    what, remedy = "object store", "mend it, or correct the AWS_* variables or FORESIGHT_OBJECTS"
     try:
         store = replace(open_store(url), attempts=2)
         next(store.keys(), None)

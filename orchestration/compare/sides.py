@@ -110,7 +110,7 @@ def _run(home: Home, asked: str, prefix: str) -> Any:
 
     from orchestration.tracking import connect
 
-    if not home.mlflow.is_dir():
+    if not home.has_mlflow:
         raise CompareError(f"{asked}: {home.mlflow} holds no runs; set FORESIGHT_HOME")
     connect(home)
     experiments = [experiment.experiment_id for experiment in mlflow.search_experiments()]

@@ -65,7 +65,7 @@ def _task(
         gpus=foresight.profile.budget.gpus,
         max_hours=needs.max_hours or foresight.profile.budget.max_hours,
     )
-    return Task(work, stage, needs, parcel, Paid(booked, context.log))
+    return Task(work, stage, needs, parcel, Paid(booked, context.log), foresight.profile.gpus_of_workers(stage))
 
 
 def _where(foresight: Foresight, stage: str) -> Dispatch:

@@ -31,6 +31,8 @@ class Job:
     ended_at: float | None = None
     exit_code: int | None = None
     message: str = ""
+    ran: bool = True
+    """Whether a machine was found for it."""
 
     @property
     def alive(self) -> bool:

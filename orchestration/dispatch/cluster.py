@@ -194,4 +194,5 @@ def _job(told: Any) -> Job:
         ended_at=ended,
         exit_code=told.driver_exit_code,
         message=next(iter((told.message or "").splitlines()), ""),
+        ran=told.driver_node_id is not None,
     )

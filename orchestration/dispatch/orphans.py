@@ -63,5 +63,6 @@ def reconcile(runs: Sequence[Run], jobs: Sequence[Job], reservations: Sequence[R
         elif one is not None and one.state == "expired" and job.ended_at is not None:
             began = one.committed_at.timestamp() if one.committed_at else job.submitted_at
             ended: Ending = "done" if job.state == "succeeded" else "failed"
-            actions.append(Settle(one.key, max(0.0, job.ended_at - began), ended))
+            seconds = max(0.0, job.ended_at - began) if job.ran else 0.0  # to wait for a machine costs nothing
+            actions.append(Settle(one.key, seconds, ended))
     return actions

@@ -42,7 +42,7 @@ class JobParcel:
         folders = {}
         for name, folder in self.job.inputs.items():
             prefix = f"inputs/{self.job.dataset}/{name}/{self.job.input_fingerprints[name]}"
-            _push_once(store, folder, prefix)
+            push_folder(store, folder, prefix)  # sends what lacks there
             folders[str(folder.relative_to(home.root))] = prefix
         if any(path.name != JOB_FILE for path in self.job.out.glob("*")):
             prefix = place(self.work, "begun")
@@ -68,10 +68,15 @@ class JobParcel:
         if done is None:
             return None
         from orchestration.objects.folders import pull_folder
+        from orchestration.objects.store import ObjectDamaged, ObjectMissing
 
         with tempfile.TemporaryDirectory(prefix=".incoming-", dir=home.root) as folder:
             incoming = Path(folder) / "result"
-            pull_folder(store, place(self.work, "result"), incoming)
+            try:
+                pull_folder(store, place(self.work, "result"), incoming)
+            except (ObjectDamaged, ObjectMissing) as error:
+                done_at = store.place(place(self.work, "done.json"))
+                raise DispatchError(f"{error}; remove it and {done_at}, then run again: it is made anew") from error
             for path in sorted(file for file in incoming.rglob("*") if file.is_file()):
                 target = home.runs / path.relative_to(incoming)
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -141,14 +146,6 @@ def _of_dvc(workspace: Path) -> dict[str, str]:
     """The small files that say which data a workspace holds."""
     found = (workspace / name for name in OF_DVC)
     return {path.name: path.read_text(encoding="utf-8") for path in found if path.is_file()}
-
-
-def _push_once(store: "ObjectStore", folder: Path, prefix: str) -> None:
-    """A result of one fingerprint is the same whenever it is sent."""
-    from orchestration.objects.folders import MANIFEST, push_folder
-
-    if not store.exists(f"{prefix}/{MANIFEST}"):
-        push_folder(store, folder, prefix)
 
 
 def _put(store: "ObjectStore", bundle: Bundle, attempt: str) -> str:

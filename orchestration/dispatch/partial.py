@@ -60,7 +60,10 @@ def _beside(send: Callable[[], None]) -> Iterator[None]:
         last = False
         while not last:
             last = over.wait(LOOK_S)
-            send()
+            try:
+                send()
+            except Exception as error:  # a folder that went while it was read must not end what looks again
+                print(f"what is made so far was not sent ({' '.join(str(error).split())})", flush=True)
 
     thread = threading.Thread(target=again, name="partial results", daemon=True)
     thread.start()

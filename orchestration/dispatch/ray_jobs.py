@@ -47,7 +47,8 @@ def run(context: dg.AssetExecutionContext, task: Task, cluster: Cluster) -> dict
                 _stop(cluster, met.id)  # its attempt is settled: nobody pays for what it still does
         gpus = cluster.choose(task.needs.gpus)
         try:
-            with task.purse.hold(name(attempt), gpus=gpus.count if gpus else 0, waits=True) as held:
+            count = (gpus.count if gpus else 0) + task.gpus_of_workers
+            with task.purse.hold(name(attempt), gpus=count, waits=True) as held:
                 return _attend(context, task, held, cluster, attempt, gpus)
         except WorkerLost as error:
             if not tries_left:
@@ -153,6 +154,9 @@ def _stop(cluster: Cluster, job_id: str) -> None:
 
 def _account(held: Hours, job: Job, done: "Done | None") -> None:
     """What a job took that nobody watched from its start to its end, or that was over before anybody looked."""
+    if not job.ran and done is None:
+        held.used(0.0)
+        return
     ended_at = job.ended_at or time.time()
     watched = ended_at - (held.began_at.timestamp() if held.began_at else job.submitted_at)
     # Who met a running job saw less than the worker itself did.

@@ -106,6 +106,8 @@ class Task:
     needs: Needs
     parcel: Parcel
     purse: Purse
+    gpus_of_workers: int = 0
+    """GPUs that its workers ask for themselves; they are paid for with its own."""
 
 
 Left = Callable[[], float]

@@ -68,7 +68,9 @@ def pull_folder(store: ObjectStore, prefix: str, folder: Path) -> str:
             return
         if store.get_file(f"{prefix}/files/{expected}", path) != expected:
             path.unlink()
-            raise ObjectDamaged(f"{store.place(prefix)}/files/{expected}: other bytes than its name says; push again")
+            raise ObjectDamaged(
+                f"{store.place(prefix)}/files/{expected}: other bytes than its name says; remove it, push again"
+            )
 
     _each(fetch, {name: entry["size"] for name, entry in files.items()})
     if folder.exists():

@@ -70,7 +70,7 @@ def entries(log: DecisionLog) -> list[Entry]:
 def catch_up(home: Home, log: DecisionLog) -> list[str]:
     """Copy to whatever this home has; one line for each place that is away. What is away is caught up later."""
     away = []
-    if home.mlflow.is_dir():
+    if home.has_mlflow:
         away += _tried(lambda: to_mlflow(home, log))
     if (home.dagster / "dagster.yaml").is_file():
         away += _tried(lambda: _to_own_dagster(home, log))
@@ -99,7 +99,7 @@ def strangers(home: Home, log: DecisionLog) -> list[str]:
     Raises:
         MirrorError: MLflow is away.
     """
-    if not home.mlflow.is_dir():
+    if not home.has_mlflow:
         return []
     import mlflow
 

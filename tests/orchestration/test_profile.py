@@ -48,6 +48,10 @@ def test_a_variable_that_is_not_set_is_named(monkeypatch):
         ({"workers": {"least": 3, "most": 2}}, "least: 3 is more than most: 2"),
         ({"workers": {"most": 9}}, "workers.most: 9 cannot share phase3's batch of 8"),
         ({"workers": {"most": 2}, "device": "cuda"}, "budget.gpus: 0 are reserved and workers.most is 2"),
+        (
+            {"workers": {"extraction": 3}, "device": "cuda", "budget": {"gpus": 1, "max_hours": 1}},
+            "budget.gpus: 1 are reserved and workers.extraction is 3",
+        ),
     ],
 )
 def test_workers_that_have_nothing_to_do_or_nobody_pays_for_are_refused(tmp_path, sections, said):
@@ -56,6 +60,20 @@ def test_workers_that_have_nothing_to_do_or_nobody_pays_for_are_refused(tmp_path
     path.write_text(yaml.safe_dump(table | sections))
     with pytest.raises(ProfileError, match=said):
         load(str(path))
+
+
+def test_the_gpus_of_several_workers_are_counted_and_the_job_that_leads_them_has_none(tmp_path):
+    table = yaml.safe_load((PROFILES / "laptop.yaml").read_text())
+    table |= {"device": "cuda", "budget": {"gpus": 4, "max_hours": 1}, "workers": {"most": 4, "extraction": 2}}
+    given = {"gpus": [{"kind": "A100-80GB"}]}
+    table["dispatch"] = {"backend": "ray", "stages": dict.fromkeys(("training", "extraction", "evaluation"), given)}
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(table))
+    profile = load(str(path))
+    counted = {stage: profile.gpus_of_workers(stage) for stage in ("phase2", "qwen", "evaluate", "shards")}
+    assert counted == {"phase2": 4, "qwen": 2, "evaluate": 0, "shards": 0}
+    assert not profile.needs("phase2").gpus + profile.needs("qwen").gpus
+    assert profile.needs("evaluate").gpus
 
 
 def test_how_many_workers_is_part_of_no_result(tmp_path):

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from orchestration import tracking
+from orchestration.data.workspace import remote_of
 from orchestration.home import Home, HomeError
 from orchestration.tracking import TrackingError, require
 from tests.orchestration.receivers import Webhook, serving
@@ -51,6 +52,20 @@ def test_a_server_is_asked_for_its_health(home, monkeypatch):
             require(home)
     with pytest.raises(TrackingError, match="does not answer"):
         require(home)
+
+
+def test_keys_in_the_address_of_the_objects_are_refused_before_anything_is_written(home, monkeypatch):
+    monkeypatch.setenv("FORESIGHT_OBJECTS", "s3://key:secret@bucket/place")
+    for ask in (lambda: home.artifacts, lambda: remote_of(home)):
+        with pytest.raises(HomeError, match="AWS_") as refused:
+            ask()
+        assert "secret" not in str(refused.value)
+
+
+def test_a_server_is_asked_though_this_home_never_recorded(home, monkeypatch):
+    assert not Home(home.root / "new").has_mlflow
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example")
+    assert Home(home.root / "new").has_mlflow
 
 
 @pytest.mark.parametrize("holder", ["ada:secret", ":secret", "secret"])

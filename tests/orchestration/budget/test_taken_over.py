@@ -37,6 +37,18 @@ def test_hours_that_expired_while_the_worker_went_on_are_held_again_and_run_from
     assert len(expired.reservations()) == 1
 
 
+def test_hours_that_expired_while_the_worker_waited_for_a_machine_are_held_again_and_do_not_run(ledger, clock):
+    key = "clips/waits/a1"
+    ledger.reserve(key, phase=1, gpus=2, max_hours=10, device="a100")
+    clock.pass_hours(1)
+    assert [one.key for one in ledger.expire()] == [key]
+    one = ledger.resume(key)
+    assert (one.state, one.committed_at, one.gpu_hours) == ("reserved", None, 20)
+    clock.pass_hours(0.1)
+    assert ledger.commit(key).committed_at is not None
+    assert ledger.settle(key, 1).gpu_hours == 2
+
+
 def test_a_reservation_may_fall_silent_more_than_once(expired, clock, store):
     for silences in (2, 3):
         expired.resume(KEY)

@@ -27,10 +27,11 @@ class Job:
     end_time: int | None = None
     message: str = ""
     log_is_lost: bool = False
+    node: str | None = "node"
 
     @property
     def told(self) -> SimpleNamespace:
-        return SimpleNamespace(**{**vars(self), "driver_exit_code": self.exit_code})
+        return SimpleNamespace(**{**vars(self), "driver_exit_code": self.exit_code, "driver_node_id": self.node})
 
     def say(self, **payload: Any) -> None:
         """A message of the worker's, as it stands in its log."""

@@ -37,6 +37,11 @@ def test_a_job_that_ended_while_nobody_listened_is_booked_by_its_own_end():
     assert found == Settle(paid(1, "expired").key, 1800.0, "done")
 
 
+def test_a_job_that_no_machine_was_found_for_is_booked_with_nothing():
+    waited = dataclasses.replace(ended(1, "stopped"), ran=False)
+    assert reconcile([], [waited], [paid(1, "expired")]) == [Settle(paid(1, "expired").key, 0.0, "failed")]
+
+
 def test_hours_without_a_job_are_left_to_their_expiry():
     assert reconcile([], [], [paid(1, "reserved"), paid(2, "committed"), paid(3, "expired")]) == []
 

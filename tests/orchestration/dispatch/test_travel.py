@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -92,11 +93,15 @@ def test_the_home_looks_afterwards_as_if_the_worker_had_stood_in_it(parcel, stor
     assert list(sent) == ["moving_shapes/phase1/figures/loss.png"], "nothing goes back as it came, nor the job"
 
 
-def test_an_input_is_sent_once_for_all_who_start_from_it(parcel, store):
+def test_an_input_is_sent_once_for_all_who_start_from_it_and_again_where_it_was_lost(parcel, store):
     parcel.send("a1", 60.0)
+    files = [key for key in store.put if "/files/" in key]
     store.put.clear()
     parcel.send("a2", 60.0)
-    assert store.put == [place(WORK, "a2", "bundle.json")]
+    assert not [key for key in store.put if "/files/" in key]
+    store.remove(files[0])
+    parcel.send("a3", 60.0)
+    assert [key for key in store.put if "/files/" in key] == files[:1]
 
 
 def test_the_first_final_message_stands(parcel, store):
@@ -225,6 +230,24 @@ def test_a_checkpoint_that_came_from_s3_is_not_sent_there_again(tmp_path, store,
     with partial.kept(store, "partial", tmp_path):
         pass
     assert store.put == []
+
+
+def test_a_look_that_fails_is_not_the_last(tmp_path, store, monkeypatch):
+    monkeypatch.setattr(partial, "LOOK_S", 0.01)
+    looked, real = [], partial._send_checkpoints
+
+    def vanishing(*given):
+        looked.append(given)
+        if len(looked) == 1:
+            raise FileNotFoundError("a folder that went while it was read")
+        real(*given)
+
+    monkeypatch.setattr(partial, "_send_checkpoints", vanishing)
+    with partial.kept(store, "partial", tmp_path / "lost"):
+        checkpoint(tmp_path / "lost", "", 2)
+        while len(looked) < 2:
+            time.sleep(0.01)
+    assert partial.fetch(store, "partial", tmp_path / "next")
 
 
 ENCODER = {"name": "toy", "fingerprint": "f", "weights_sha256": "w", "standin": True}
