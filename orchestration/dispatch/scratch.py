@@ -5,7 +5,9 @@ stage made or changed, and then the final message. What it leaves before that me
 Its credentials are its machine's own; none comes with the work.
 """
 
+import fcntl
 import os
+import shutil
 import signal
 import tempfile
 import time
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from orchestration.objects.store import ObjectStore
 
 Stage = Callable[[str, Path | None, Any], dict[str, Any]]
+PREFIX, ALIVE = "foresight-", ".alive"
 BUNDLE = "FORESIGHT_BUNDLE"
 """The key of the bundle that this process works on: workers that it starts on other machines are told it."""
 
@@ -47,10 +50,9 @@ def run(stage: str, key: str, reporter: Any, work: Stage) -> dict[str, Any]:
         raise BundleError(f"{key}: a bundle of the stage {bundle.stage}, not of {stage}")
     with (
         _ended_after(bundle.allowed_s),
-        tempfile.TemporaryDirectory(prefix="foresight-") as folder,
-        _environment(FORESIGHT_HOME=str(Path(folder).resolve()), **{BUNDLE: key}),
+        scratch_home() as home,
+        _environment(FORESIGHT_HOME=str(home.root), **{BUNDLE: key}),
     ):
-        home = Home(Path(folder).resolve())
         job = lay_out(store, bundle, home)
         path = _write(job, time.monotonic() - began) if job else None
         laid = listing(home.runs)  # the job file among them: its paths are this worker's, and stay here
@@ -74,14 +76,33 @@ def laid_out(key: str, job: Job) -> Iterator[Job]:
 
     store = open_store(Home(job.home).objects or "")
     bundle = read(store.get_bytes(key), key)
-    with (
-        tempfile.TemporaryDirectory(prefix="foresight-") as folder,
-        _environment(FORESIGHT_HOME=str(Path(folder).resolve())),
-    ):
-        there = lay_out(store, bundle, Home(Path(folder).resolve()))
+    with scratch_home() as home, _environment(FORESIGHT_HOME=str(home.root)):
+        there = lay_out(store, bundle, home)
         if there is None:
             raise BundleError(f"{key}: holds no typed job, and only such a one is shared by several workers")
         yield there
+
+
+@contextmanager
+def scratch_home() -> Iterator[Home]:
+    """A home for the length of a `with`, on this machine's disk, from which those that killed workers left go first."""
+    for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{ALIVE}"):
+        _remove_dead(left)
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
+        held = Path(folder).resolve() / f"{ALIVE}.part"
+        with held.open("w") as alive:
+            fcntl.flock(alive, fcntl.LOCK_EX)  # the kernel lets go of it when this process ends, however it does
+            held.rename(held.with_name(ALIVE))
+            yield Home(held.parent)
+
+
+def _remove_dead(left: Path) -> None:
+    try:
+        with left.open("a") as alive:
+            fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left.parent, ignore_errors=True)
+    except OSError:  # it works, or another has just removed it
+        return
 
 
 def _write(job: Job, spent: float) -> Path:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -230,6 +231,34 @@ def test_a_checkpoint_that_came_from_s3_is_not_sent_there_again(tmp_path, store,
     with partial.kept(store, "partial", tmp_path):
         pass
     assert store.put == []
+
+
+def test_what_a_killed_worker_left_on_its_disk_goes_with_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    code = (
+        "import time; from orchestration.dispatch.scratch import scratch_home\n"
+        "with scratch_home() as home: print(home.root, flush=True); time.sleep(60)"
+    )
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    try:
+        dead, works = (Path(worker.stdout.readline().strip()) for worker in workers)
+        (dead / "clips").write_bytes(b"many")
+        workers[0].kill()
+        workers[0].wait()
+        with scratch.scratch_home() as home:
+            assert home.root.is_dir()
+            assert not dead.exists()
+            assert works.is_dir()
+        assert not home.root.exists()
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
 
 
 def test_a_look_that_fails_is_not_the_last(tmp_path, store, monkeypatch):
