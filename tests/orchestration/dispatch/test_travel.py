@@ -1,5 +1,6 @@
 """There and back: what a worker elsewhere is given, what it refuses, and what the home holds afterwards."""
 
+import hashlib
 import itertools
 import json
 import os
@@ -197,16 +198,15 @@ def test_a_worker_that_hangs_and_catches_everything_ends_at_its_longest_runtime(
 
 
 def checkpoint(out: Path, run: str, step: int) -> None:
-    """What a training leaves at a step, as far as it is told whole from half."""
-    folder = out / run / "checkpoints" / f"step-{step:08d}"
+    """What a training leaves at a step: the history first, and the folder under its name only when it is whole."""
+    folder = out / run / "checkpoints" / f".writing-{step:08d}"
     folder.mkdir(parents=True)
     content = f"weights at {step}".encode()
     (folder / "model.safetensors").write_bytes(content)
-    import hashlib
-
     files = {"model.safetensors": hashlib.sha256(content).hexdigest()}
     (folder / "state.json").write_text(json.dumps({"step": step, "files": files}))
     (out / run / "history.jsonl").write_text("{}\n" * step)
+    folder.rename(folder.with_name(f"step-{step:08d}"))
 
 
 @pytest.mark.parametrize("run", ["", "arms/hybrid"])
