@@ -54,8 +54,9 @@ def test_a_server_is_asked_for_its_health(home, monkeypatch):
         require(home)
 
 
-def test_keys_in_the_address_of_the_objects_are_refused_before_anything_is_written(home, monkeypatch):
-    monkeypatch.setenv("FORESIGHT_OBJECTS", "s3://key:secret@bucket/place")
+@pytest.mark.parametrize("holder", ["key:secret", "secret"])
+def test_keys_in_the_address_of_the_objects_are_refused_before_anything_is_written(home, monkeypatch, holder):
+    monkeypatch.setenv("FORESIGHT_OBJECTS", f"s3://{holder}@bucket/place")
     for ask in (lambda: home.artifacts, lambda: remote_of(home)):
         with pytest.raises(HomeError, match="AWS_") as refused:
             ask()
